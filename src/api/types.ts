@@ -1,0 +1,238 @@
+/** The wire shapes of the HTTP API (contract §2, §6). Instants are ISO 8601 strings in UTC. */
+import type { Capability, GrantState, LeaseState, Mode } from '../core/lease.ts'
+import type { Isolation } from '../core/template.ts'
+import type { JsonObject } from '../lib/json.ts'
+
+export interface GrantView {
+  readonly name: string
+  readonly provider: string
+  readonly connection: string | null
+  readonly mode: Mode
+  readonly capability: Capability
+  readonly state: GrantState
+  readonly operations: readonly string[]
+  readonly expiresAt: string | null
+  readonly possiblyLiveUntil: string | null
+  readonly lastError?: string
+  readonly notes: readonly string[]
+  readonly requests: { readonly allowed: number; readonly denied: number; readonly approved: number }
+}
+
+export interface LeaseView {
+  readonly id: string
+  readonly state: LeaseState
+  readonly environment: string
+  readonly template: { readonly name: string; readonly version: number; readonly sha256: string }
+  readonly principal: { readonly kind: string; readonly id: string }
+  readonly actor: { readonly command: string | null; readonly pid: number | null }
+  readonly reason: string | null
+  readonly isolation: Isolation
+  readonly parent: string | null
+  readonly issuedAt: string
+  readonly expiresAt: string
+  readonly endedAt: string | null
+  readonly endReason: string | null
+  readonly endNote: string | null
+  readonly grants: readonly GrantView[]
+}
+
+/** GET /v1/leases?state=live|all&environment=&limit=&cursor= (newest first) */
+export interface LeaseList {
+  readonly leases: readonly LeaseView[]
+  readonly nextCursor: string | null
+}
+
+/** Body of POST /v1/leases, of POST /v1/leases/plan, and of the session's first frame. */
+export interface LeaseRequest {
+  readonly environment: string
+  readonly template?: string
+  readonly ttlMs?: number
+  readonly reason?: string
+  /** What the caller will reach; the broker refuses if the template asks for more. */
+  readonly isolation?: Isolation
+  readonly actor?: { readonly command?: string; readonly pid?: number }
+}
+
+/** POST /v1/leases → 201. Call POST /v1/leases/:id/ack within 20 s or it is revoked. */
+export interface IssuedLease {
+  readonly lease: LeaseView
+  /** Environment variables for the child; the only place credentials leave the daemon. */
+  readonly variables: Readonly<Record<string, string>>
+}
+
+/** POST /v1/leases/plan → what a lease would be, without minting. */
+export interface LeasePlan {
+  readonly environment: string
+  readonly template: { readonly name: string; readonly version: number; readonly sha256: string }
+  readonly ttlMs: number
+  readonly isolation: Isolation
+  readonly grants: readonly {
+    readonly name: string
+    readonly provider: string
+    readonly connection: string | null
+    readonly mode: Mode
+    readonly capability: Capability
+    readonly operations: readonly string[]
+    readonly variables: readonly string[]
+  }[]
+}
+
+/** DELETE /v1/leases/:id and POST /v1/leases/revoke {ids?, environment?, all?, reason?}. */
+export interface RevokeResult {
+  readonly leases: readonly LeaseView[]
+}
+
+export interface ConnectionView {
+  readonly name: string
+  readonly provider: string
+  readonly settings: JsonObject
+  readonly createdAt: string
+  readonly updatedAt: string
+  readonly liveLeases: number
+}
+
+export interface FindingView {
+  readonly level: 'ok' | 'note' | 'warning' | 'problem'
+  readonly message: string
+  readonly hint: string | null
+}
+
+/** GET /v1/connections */
+export interface ConnectionList {
+  readonly connections: readonly ConnectionView[]
+}
+
+/** POST /v1/connections {provider, name, secret?, settings, check: boolean} → 201 */
+export interface ConnectRequest {
+  readonly provider: string
+  readonly name: string
+  readonly secret?: string
+  readonly settings: JsonObject
+  readonly check: boolean
+}
+
+export interface ConnectResult {
+  readonly connection: ConnectionView
+  readonly findings: readonly FindingView[]
+  readonly replaced: boolean
+}
+
+/** GET /v1/providers */
+export interface ProviderList {
+  readonly providers: readonly {
+    readonly name: string
+    readonly mode: Mode
+    readonly capability: Capability
+    /** Null: needs no `connect`. */
+    readonly secretPrompt: string | null
+    readonly operations: readonly { readonly name: string; readonly risk: string }[]
+  }[]
+}
+
+/** One thing to say about a broker.yaml. Lines and columns count from 1. */
+export interface Issue {
+  readonly severity: 'error' | 'warning'
+  readonly message: string
+  readonly line: number
+  readonly column: number
+  /** Dotted, e.g. `templates.staging-dev.ttl`. */
+  readonly path: string
+  /** The nearest valid name, if one is near. */
+  readonly suggestion: string | null
+}
+
+/** One change in meaning. `widens`: something becomes possible that was not. */
+export interface Change {
+  readonly effect: 'widens' | 'narrows' | 'neutral'
+  /** Lower-case one-liner: `template staging-dev: db may now DELETE, TRUNCATE in staging`. */
+  readonly message: string
+}
+
+/** POST /v1/templates/check {text} */
+export interface CheckResult {
+  readonly ok: boolean
+  readonly issues: readonly Issue[]
+  /** Against what is applied now; empty when there are errors. */
+  readonly changes: readonly Change[]
+  /** What is applied now; pass it back to apply. 0: nothing yet. */
+  readonly baseVersion: number
+}
+
+/** POST /v1/templates/apply {text, baseVersion} → 409 if another one was applied in between. */
+export interface ApplyResult {
+  readonly version: number
+  readonly changes: readonly Change[]
+  readonly issues: readonly Issue[]
+}
+
+export interface TemplateView {
+  readonly name: string
+  readonly version: number
+  readonly sha256: string
+  readonly appliedAt: string | null
+  readonly description: string
+  readonly isDefault: boolean
+  readonly environments: readonly string[]
+  readonly ttlMs: number
+  readonly maxTtlMs: number
+  readonly isolation: Isolation
+  readonly grants: Readonly<Record<string, { readonly allow: readonly string[]; readonly approve: readonly string[]; readonly deny: readonly string[] }>>
+}
+
+/** GET /v1/templates, GET /v1/templates/:name (one, with `definition`) */
+export interface TemplateList {
+  readonly configVersion: number
+  readonly templates: readonly TemplateView[]
+}
+export interface TemplateDetail extends TemplateView {
+  /** The whole compiled template with its environments. */
+  readonly definition: JsonObject
+}
+
+export interface AuditEntryView {
+  readonly seq: number
+  readonly at: string
+  readonly type: string
+  readonly lease: string | null
+  readonly data: JsonObject
+  readonly hash: string
+}
+
+/** GET /v1/audit?since=ISO&lease=&limit=&cursor= (oldest first) */
+export interface AuditList {
+  readonly entries: readonly AuditEntryView[]
+  readonly nextCursor: string | null
+}
+
+/** GET /v1/audit/verify */
+export interface AuditVerdict {
+  readonly ok: boolean
+  readonly entries: number
+  readonly head: { readonly seq: number; readonly hash: string } | null
+  /** The first bad entry. */
+  readonly bad: { readonly seq: number; readonly problem: 'edited' | 'removed' | 'inserted' | 'cut' | 'head'; readonly message: string } | null
+}
+
+/** GET /healthz (no key needed) and GET /v1/daemon (with `live`, `vault` …) */
+export interface Health {
+  readonly status: 'ok' | 'starting' | 'stopping'
+  readonly version: string
+  readonly pid: number
+  readonly socket: string
+  readonly home: string
+}
+
+/** GET /v1/doctor */
+export interface DoctorReport {
+  readonly sections: readonly { readonly title: string; readonly findings: readonly FindingView[] }[]
+}
+
+/** Body of every error: contract §2. Over HTTP it is an RFC 9457 problem that also carries `error`. */
+export interface ErrorBody {
+  readonly error: {
+    readonly code: string
+    readonly message: string
+    readonly hint: string
+    readonly details: Readonly<Record<string, unknown>>
+  }
+}

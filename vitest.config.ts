@@ -1,0 +1,34 @@
+import { defineConfig } from 'vitest/config'
+
+// Two projects: `main` needs nothing but npm; `services` needs real servers (PostgreSQL, a Secret
+// Service) and is skipped loudly where they are missing, except in CI, where that is a failure.
+const shared = {
+  define: { __BROKER_TEST_BUILD__: 'true', __BROKER_VERSION__: '"0.0.0-test"' },
+}
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        ...shared,
+        test: {
+          name: 'main',
+          include: ['test/{unit,contract,daemon,cli,crash}/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'services',
+          include: ['test/services/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+        },
+      },
+    ],
+  },
+})
