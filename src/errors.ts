@@ -56,5 +56,7 @@ export class BrokerError extends Error {
 
 /** True for errors of ours, also when they crossed a bundle boundary (so no `instanceof`). */
 export function isBrokerError(error: unknown): error is BrokerError {
-  return error instanceof Error && error.name === 'BrokerError' && 'code' in error && 'hint' in error
+  return (
+    error instanceof Error && error.name === 'BrokerError' && 'code' in error && 'hint' in error
+  )
 }

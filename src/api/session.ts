@@ -38,7 +38,10 @@ export type DaemonFrame =
       readonly secret: string
       readonly daemon: { readonly pid: number; readonly version: string }
     }
-  | { readonly type: 'resumed'; readonly daemon: { readonly pid: number; readonly version: string } }
+  | {
+      readonly type: 'resumed'
+      readonly daemon: { readonly pid: number; readonly version: string }
+    }
   | { readonly type: 'bound' }
   | { readonly type: 'pong' }
   | { readonly type: 'detached' }

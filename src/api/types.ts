@@ -15,7 +15,11 @@ export interface GrantView {
   readonly possiblyLiveUntil: string | null
   readonly lastError?: string
   readonly notes: readonly string[]
-  readonly requests: { readonly allowed: number; readonly denied: number; readonly approved: number }
+  readonly requests: {
+    readonly allowed: number
+    readonly denied: number
+    readonly approved: number
+  }
 }
 
 export interface LeaseView {
@@ -176,7 +180,16 @@ export interface TemplateView {
   readonly ttlMs: number
   readonly maxTtlMs: number
   readonly isolation: Isolation
-  readonly grants: Readonly<Record<string, { readonly allow: readonly string[]; readonly approve: readonly string[]; readonly deny: readonly string[] }>>
+  readonly grants: Readonly<
+    Record<
+      string,
+      {
+        readonly allow: readonly string[]
+        readonly approve: readonly string[]
+        readonly deny: readonly string[]
+      }
+    >
+  >
 }
 
 /** GET /v1/templates, GET /v1/templates/:name (one, with `definition`) */
@@ -210,7 +223,11 @@ export interface AuditVerdict {
   readonly entries: number
   readonly head: { readonly seq: number; readonly hash: string } | null
   /** The first bad entry. */
-  readonly bad: { readonly seq: number; readonly problem: 'edited' | 'removed' | 'inserted' | 'cut' | 'head'; readonly message: string } | null
+  readonly bad: {
+    readonly seq: number
+    readonly problem: 'edited' | 'removed' | 'inserted' | 'cut' | 'head'
+    readonly message: string
+  } | null
 }
 
 /** GET /healthz (no key needed) and GET /v1/daemon (with `live`, `vault` …) */
@@ -224,7 +241,10 @@ export interface Health {
 
 /** GET /v1/doctor */
 export interface DoctorReport {
-  readonly sections: readonly { readonly title: string; readonly findings: readonly FindingView[] }[]
+  readonly sections: readonly {
+    readonly title: string
+    readonly findings: readonly FindingView[]
+  }[]
 }
 
 /** Body of every error: contract §2. Over HTTP it is an RFC 9457 problem that also carries `error`. */

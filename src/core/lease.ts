@@ -1,5 +1,5 @@
-import type { Json, JsonObject } from '../lib/json.ts'
 import type { LeaseId } from '../lib/ids.ts'
+import type { Json, JsonObject } from '../lib/json.ts'
 import type { Isolation } from './template.ts'
 
 /**
@@ -21,7 +21,14 @@ export type LeaseState =
   | 'lapsed'
 
 /** A grant's own state; the lease's follows from its grants. */
-export type GrantState = 'minting' | 'active' | 'revoking' | 'stuck' | 'revoked' | 'expired' | 'failed'
+export type GrantState =
+  | 'minting'
+  | 'active'
+  | 'revoking'
+  | 'stuck'
+  | 'revoked'
+  | 'expired'
+  | 'failed'
 
 /** May hold a working credential, or may still come to: what `broker tokens` lists. */
 export const LIVE: readonly LeaseState[] = ['minting', 'active', 'revoking', 'stuck']
@@ -82,7 +89,11 @@ export interface Grant {
   readonly lastError: string | null
   /** Things the receiver should know, e.g. that tables made later are not covered. */
   readonly notes: readonly string[]
-  readonly requests: { readonly allowed: number; readonly denied: number; readonly approved: number }
+  readonly requests: {
+    readonly allowed: number
+    readonly denied: number
+    readonly approved: number
+  }
 }
 
 /** Our record of one issuance for one task, as stored. All instants are milliseconds since the epoch. */

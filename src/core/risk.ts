@@ -7,7 +7,12 @@ export type Risk = 'read' | 'secret' | 'write' | 'execute' | 'destructive' | 'ad
 export const RISKS: readonly Risk[] = ['read', 'secret', 'write', 'execute', 'destructive', 'admin']
 
 /** Risks that a glob in a rule never reaches: they have to be named exactly or by class. */
-export const NEVER_BY_GLOB: ReadonlySet<Risk> = new Set(['secret', 'execute', 'destructive', 'admin'])
+export const NEVER_BY_GLOB: ReadonlySet<Risk> = new Set([
+  'secret',
+  'execute',
+  'destructive',
+  'admin',
+])
 
 /** The operations a provider knows, by name, each with its risk. */
 export interface Catalogue {

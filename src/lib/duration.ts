@@ -1,4 +1,10 @@
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+}
 
 /** Milliseconds of `30m`, `1h30m`, `90s`, `250ms`. Undefined for anything else, zero and overflow included. */
 export function parseDuration(text: string): number | undefined {

@@ -40,7 +40,12 @@ export function resolveHome(env: Environment, platform: NodeJS.Platform = proces
 function baseFolders(env: Environment, platform: NodeJS.Platform) {
   if (env['BROKER_HOME']) {
     const own = resolve(env['BROKER_HOME'])
-    return { root: own, config: join(own, 'config'), state: join(own, 'state'), run: join(own, 'run') }
+    return {
+      root: own,
+      config: join(own, 'config'),
+      state: join(own, 'state'),
+      run: join(own, 'run'),
+    }
   }
   const home = env['HOME'] || homedir()
   if (platform === 'darwin') {
@@ -50,12 +55,22 @@ function baseFolders(env: Environment, platform: NodeJS.Platform) {
   }
   if (platform === 'win32') {
     const local = join(env['LOCALAPPDATA'] || join(home, 'AppData', 'Local'), 'broker')
-    return { root: local, config: join(local, 'config'), state: join(local, 'state'), run: join(local, 'run') }
+    return {
+      root: local,
+      config: join(local, 'config'),
+      state: join(local, 'state'),
+      run: join(local, 'run'),
+    }
   }
   const config = join(env['XDG_CONFIG_HOME'] || join(home, '.config'), 'broker')
   const state = join(env['XDG_STATE_HOME'] || join(home, '.local', 'state'), 'broker')
   const runtime = env['XDG_RUNTIME_DIR']
-  return { root: config, config, state, run: runtime ? join(runtime, 'broker') : join(state, 'run') }
+  return {
+    root: config,
+    config,
+    state,
+    run: runtime ? join(runtime, 'broker') : join(state, 'run'),
+  }
 }
 
 function socketPath(run: string, platform: NodeJS.Platform): string {

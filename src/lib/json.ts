@@ -1,5 +1,11 @@
 /** A JSON value. */
-export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [key: string]: Json }
 export type JsonObject = { readonly [key: string]: Json }
 
 /**
@@ -10,7 +16,8 @@ export type JsonObject = { readonly [key: string]: Json }
 export function canonicalJson(value: Json): string {
   if (value === null || typeof value === 'boolean') return String(value)
   if (typeof value === 'number') {
-    if (!Number.isFinite(value)) throw new TypeError('canonical JSON cannot hold a non-finite number')
+    if (!Number.isFinite(value))
+      throw new TypeError('canonical JSON cannot hold a non-finite number')
     return JSON.stringify(value)
   }
   if (typeof value === 'string') {

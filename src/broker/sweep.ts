@@ -1,0 +1,124 @@
+import { TIMING } from '../core/deadlines.ts'
+import type { EndReason, Lease } from '../core/lease.ts'
+import type { LeaseId } from '../lib/ids.ts'
+import type { Context } from './context.ts'
+import { revoke } from './revoke.ts'
+
+const BATCH = 2000
+/** Revocations under way at once, over all connections; each connection's lane is narrower. */
+const AT_ONCE = 256
+/** Of one connection, so that a dead upstream cannot fill all places. */
+const AT_ONCE_PER_CONNECTION = 32
+
+/**
+ * One tick: starts the revocation of every lease that is due (TTL reached, not acknowledged, mint
+ * interrupted, retry due) and returns how many. Does not wait for them. May be called at any time.
+ */
+export async function sweep(context: Context): Promise<number> {
+  const now = context.now()
+  const due = await context.store.read.due(now, BATCH)
+  const deferred = new Map<number, LeaseId[]>()
+  let started = 0
+  for (const id of due) {
+    if (context.revoking.size >= AT_ONCE) break
+    if (context.revoking.has(id)) continue
+    const lease = await context.store.read.lease(id)
+    if (!lease) continue
+    const until = blockedUntil(context, lease)
+    if (until === 0) {
+      started++
+      start(context, lease)
+    } else if (until > now) deferred.set(until, [...(deferred.get(until) ?? []), id])
+  }
+  for (const [until, ids] of deferred)
+    await context.store.write((writer) => writer.defer(ids, until))
+  return started
+}
+
+function start(context: Context, lease: Lease): void {
+  revoke(context, lease.id, reasonOf(lease, context.now())).catch((error: unknown) =>
+    context.log.error('a revocation could not be recorded', error),
+  )
+}
+
+function reasonOf(lease: Lease, now: number): EndReason {
+  if (lease.endReason) return lease.endReason
+  if (lease.state === 'minting') return 'mint_unknown'
+  if (now >= lease.expiresAt) return 'ttl'
+  return lease.deliveredAt === null ? 'not_acknowledged' : 'ttl'
+}
+
+/** 0: go. A time: the upstream is known to be down till then. 1: its places are taken, next tick. */
+function blockedUntil(context: Context, lease: Lease): number {
+  // A first attempt is never put off: `begin` has to be recorded even while the upstream is down.
+  if (lease.state === 'active' || lease.state === 'minting') return 0
+  for (const grant of lease.grants) {
+    const lane = grant.connection === null ? undefined : context.lanes.get(grant.connection)
+    if (!lane) continue
+    if (lane.closedUntil() > 0) return lane.closedUntil()
+    if (lane.load() >= AT_ONCE_PER_CONNECTION) return 1
+  }
+  return 0
+}
+
+/**
+ * After a start: everything a crash interrupted is taken up at once, whatever its next try was.
+ * Minting ones are cleaned up, never minted again. Call it before serving.
+ */
+export async function recover(context: Context): Promise<number> {
+  let count = 0
+  for (let after = ''; ; ) {
+    const ids = await context.store.read.unsettled(BATCH, after)
+    const last = ids.at(-1)
+    if (last === undefined) return count
+    count += ids.length
+    after = last
+    await context.store.write((writer) => writer.defer(ids, context.now()))
+  }
+}
+
+/** Sessions of an earlier daemon run that did not come back within their grace. */
+export async function endLostSessions(context: Context): Promise<number> {
+  let count = 0
+  for (;;) {
+    const ids = await context.store.read.heldByOthers(context.bootId, AT_ONCE)
+    const fresh = ids.filter((id) => !context.revoking.has(id))
+    if (fresh.length === 0) return count
+    count += fresh.length
+    await Promise.all(
+      fresh.map((id) => revoke(context, id, 'task_ended', 'the session did not come back')),
+    )
+  }
+}
+
+/** How far the two clocks ran apart since the last look, in milliseconds; positive: the wall clock is ahead. */
+export class Drift {
+  #wall: number
+  #monotonic: number
+
+  constructor(wall: number, monotonic: number) {
+    this.#wall = wall
+    this.#monotonic = monotonic
+  }
+
+  /** 0 while they agree to within two seconds. */
+  look(wall: number, monotonic: number): number {
+    const drift = wall - this.#wall - (monotonic - this.#monotonic)
+    this.#wall = wall
+    this.#monotonic = monotonic
+    return Math.abs(drift) > TIMING.driftMs ? drift : 0
+  }
+}
+
+/**
+ * The clocks ran apart. Forward: we slept, or the clock was corrected; time has passed for
+ * everybody, so deadlines stand. Backward: a stored deadline would now come later than promised,
+ * so every live one moves back with the clock. A lease never gains time from a clock.
+ */
+export async function afterDrift(context: Context, drift: number): Promise<void> {
+  context.log.warn('the clock jumped', { milliseconds: drift })
+  await context.store.write(async (writer) => {
+    if (drift < 0) await writer.shiftDeadlines(drift)
+    await writer.append({ type: 'clock.jumped', lease: null, data: { milliseconds: drift } })
+  })
+}

@@ -1,0 +1,45 @@
+import { tokenForm } from '../../api/schemas.ts'
+import type { Context } from '../../broker/context.ts'
+import { introspect, leaseOfToken, type ReadToken } from '../../broker/introspect.ts'
+import { revoke } from '../../broker/revoke.ts'
+import { hasEnded } from '../../core/transitions.ts'
+import { BrokerError } from '../../errors.ts'
+import type { JsonObject } from '../../lib/json.ts'
+import type { Server } from '../server.ts'
+
+export interface TokenReading {
+  readonly readToken: ReadToken
+  readonly jwks: () => Promise<JsonObject>
+}
+
+/** The OAuth endpoints that exist locally: metadata (RFC 8414), keys, introspection (7662), revocation (7009). */
+export function addOauthRoutes(server: Server, context: Context, reading: TokenReading): void {
+  server.add('jwks', () => reading.jwks())
+
+  server.add('metadata', async () => ({
+    issuer: context.issuer,
+    jwks_uri: `${context.issuer}/.well-known/jwks.json`,
+    introspection_endpoint: `${context.issuer}/oauth/introspect`,
+    revocation_endpoint: `${context.issuer}/oauth/revoke`,
+    response_types_supported: [],
+    grant_types_supported: [],
+  }))
+
+  server.add('introspect', async ({ request, reply }) => {
+    const { token } = tokenForm.parse(request.body)
+    reply.header('cache-control', 'no-store')
+    return introspect(context, reading.readToken, token)
+  })
+
+  server.add('oauthRevoke', async ({ request }) => {
+    const { token } = tokenForm.parse(request.body)
+    const lease = await leaseOfToken(context, reading.readToken, token)
+    if (!lease) return {}
+    const ended = await revoke(context, lease.id, 'revoked_by_operator', 'OAuth revocation')
+    if (hasEnded(ended.state)) return {}
+    // RFC 7009 §2.2.1: the client must assume that the token still exists.
+    throw new BrokerError('provider_unavailable', `lease "${lease.id}" is still being revoked`, {
+      hint: 'it is retried until it is confirmed; see broker tokens',
+    })
+  })
+}

@@ -1,0 +1,43 @@
+import type { GrantView, LeaseView } from '../api/types.ts'
+import type { Grant, Lease } from '../core/lease.ts'
+
+const iso = (at: number) => new Date(at).toISOString()
+const isoOrNull = (at: number | null) => (at === null ? null : iso(at))
+
+/** What anyone may see of a lease: no recipe, no handle, no digest. */
+export function leaseView(lease: Lease): LeaseView {
+  return {
+    id: lease.id,
+    state: lease.state,
+    environment: lease.environment,
+    template: { ...lease.template },
+    principal: { ...lease.principal },
+    actor: { ...lease.actor },
+    reason: lease.reason,
+    isolation: lease.isolation,
+    parent: lease.parent,
+    issuedAt: iso(lease.issuedAt),
+    expiresAt: iso(lease.expiresAt),
+    endedAt: isoOrNull(lease.endedAt),
+    endReason: lease.endReason,
+    endNote: lease.endNote,
+    grants: lease.grants.map((grant) => grantView(grant, lease)),
+  }
+}
+
+function grantView(grant: Grant, lease: Lease): GrantView {
+  return {
+    name: grant.name,
+    provider: grant.provider,
+    connection: grant.connection,
+    mode: grant.mode,
+    capability: grant.capability,
+    state: grant.state,
+    operations: grant.operations,
+    expiresAt: iso(grant.expiresAt ?? lease.expiresAt),
+    possiblyLiveUntil: isoOrNull(grant.possiblyLiveUntil),
+    ...(grant.lastError === null ? {} : { lastError: grant.lastError }),
+    notes: grant.notes,
+    requests: grant.requests,
+  }
+}

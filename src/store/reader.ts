@@ -1,0 +1,267 @@
+import { type Kysely, sql } from 'kysely'
+import type { Entry, SignedHead } from '../audit/entry.ts'
+import type { Lease } from '../core/lease.ts'
+import type { Configuration } from '../core/template.ts'
+import type { LeaseId } from '../lib/ids.ts'
+import type { JsonObject } from '../lib/json.ts'
+import { entryFromRow, leaseFromRow } from './rows.ts'
+import type { ConnectionRow, LeaseRow, Schema } from './schema.ts'
+import type {
+  EntryQuery,
+  LeaseQuery,
+  LeaseSecrets,
+  Reader,
+  StoredConfiguration,
+  StoredConnection,
+  StoredTemplate,
+} from './store.ts'
+
+// Literals, not parameters: a partial index is only used when the statement's own text implies it.
+const ONE = sql.lit(1)
+const UNSETTLED = sql<boolean>`state in ('minting', 'revoking', 'stuck')`
+const GRANT_LIVE = sql<boolean>`state in ('minting', 'active', 'revoking', 'stuck')`
+
+/** Every question the broker asks of its database; the same for each engine. */
+export class KyselyReader implements Reader {
+  protected readonly db: Kysely<Schema>
+
+  constructor(db: Kysely<Schema>) {
+    this.db = db
+  }
+
+  async lease(id: string): Promise<Lease | undefined> {
+    const row = await this.db
+      .selectFrom('leases')
+      .selectAll()
+      .where('id', '=', id)
+      .executeTakeFirst()
+    return row && (await this.#withGrants([row]))[0]
+  }
+
+  async leaseByHandle(digest: string): Promise<Lease | undefined> {
+    const row = await this.db
+      .selectFrom('leases')
+      .selectAll()
+      .where('handle_digest', '=', digest)
+      .where('live', '=', ONE)
+      .executeTakeFirst()
+    return row && (await this.#withGrants([row]))[0]
+  }
+
+  async leases(query: LeaseQuery): Promise<readonly Lease[]> {
+    let select = this.db.selectFrom('leases').selectAll().orderBy('id', 'desc').limit(query.limit)
+    if (query.live) select = select.where('live', '=', ONE)
+    if (query.environment !== undefined)
+      select = select.where('environment', '=', query.environment)
+    if (query.before !== undefined) select = select.where('id', '<', query.before)
+    return this.#withGrants(await select.execute())
+  }
+
+  async #withGrants(rows: readonly LeaseRow[]): Promise<Lease[]> {
+    if (rows.length === 0) return []
+    const grants = await this.db
+      .selectFrom('grants')
+      .selectAll()
+      .where(
+        'lease',
+        'in',
+        rows.map((row) => row.id),
+      )
+      .orderBy('position')
+      .execute()
+    const byLease = Map.groupBy(grants, (grant) => grant.lease)
+    return rows.map((row) => leaseFromRow(row, byLease.get(row.id) ?? []))
+  }
+
+  async secrets(id: string): Promise<LeaseSecrets | undefined> {
+    const row = await this.db
+      .selectFrom('leases')
+      .select(['handle_digest', 'session_digest'])
+      .where('id', '=', id)
+      .executeTakeFirst()
+    return row && { handleDigest: row.handle_digest, sessionDigest: row.session_digest }
+  }
+
+  async due(now: number, limit: number): Promise<readonly LeaseId[]> {
+    return this.#ids(
+      this.db
+        .selectFrom('leases')
+        .select('id')
+        .where('due_at', 'is not', null)
+        .where('due_at', '<=', now)
+        .orderBy('due_at')
+        .limit(limit),
+    )
+  }
+
+  async unsettled(limit: number, after: string): Promise<readonly LeaseId[]> {
+    return this.#ids(
+      this.db
+        .selectFrom('leases')
+        .select('id')
+        .where(UNSETTLED)
+        .where('id', '>', after)
+        .orderBy('id')
+        .limit(limit),
+    )
+  }
+
+  async heldByOthers(boot: string, limit: number): Promise<readonly LeaseId[]> {
+    return this.#ids(
+      this.db
+        .selectFrom('leases')
+        .select('id')
+        .where('live', '=', ONE)
+        .where('session_boot', 'is not', null)
+        .where('session_boot', '<>', boot)
+        .where('state', '=', 'active')
+        .limit(limit),
+    )
+  }
+
+  async liveChildren(parent: string): Promise<readonly LeaseId[]> {
+    return this.#ids(
+      this.db
+        .selectFrom('leases')
+        .select('id')
+        .where('parent', '=', parent)
+        .where('live', '=', ONE),
+    )
+  }
+
+  async #ids(query: { execute(): Promise<{ id: string }[]> }): Promise<readonly LeaseId[]> {
+    return (await query.execute()).map((row) => row.id as LeaseId)
+  }
+
+  async liveOnConnection(connection: string): Promise<number> {
+    const row = await this.db
+      .selectFrom('grants')
+      .select((e) => e.fn.countAll<number>().as('count'))
+      .where('connection', '=', connection)
+      .where(GRANT_LIVE)
+      .executeTakeFirstOrThrow()
+    return Number(row.count)
+  }
+
+  async liveCount(scope: string): Promise<number> {
+    const row = await this.db
+      .selectFrom('live_counts')
+      .select('live')
+      .where('scope', '=', scope)
+      .executeTakeFirst()
+    return row?.live ?? 0
+  }
+
+  async connection(name: string): Promise<StoredConnection | undefined> {
+    const row = await this.db
+      .selectFrom('connections')
+      .selectAll()
+      .where('name', '=', name)
+      .executeTakeFirst()
+    return row && connectionFromRow(row)
+  }
+
+  async connections(): Promise<readonly StoredConnection[]> {
+    const rows = await this.db.selectFrom('connections').selectAll().orderBy('name').execute()
+    return rows.map(connectionFromRow)
+  }
+
+  async configuration(): Promise<StoredConfiguration | undefined> {
+    const row = await this.db
+      .selectFrom('configurations')
+      .selectAll()
+      .orderBy('version', 'desc')
+      .limit(1)
+      .executeTakeFirst()
+    if (!row) return undefined
+    return {
+      version: row.version,
+      sha256: row.sha256,
+      text: row.text,
+      compiled: JSON.parse(row.compiled) as Configuration,
+      appliedAt: row.applied_at,
+    }
+  }
+
+  async templates(): Promise<readonly StoredTemplate[]> {
+    const rows = await this.db
+      .selectFrom('templates')
+      .selectAll()
+      .where('current', '=', 1)
+      .orderBy('name')
+      .execute()
+    return rows.map(templateFromRow)
+  }
+
+  async entries(query: EntryQuery): Promise<readonly Entry[]> {
+    let select = this.db
+      .selectFrom('audit')
+      .selectAll()
+      .where('seq', '>', query.after)
+      .orderBy('seq')
+      .limit(query.limit)
+    if (query.lease !== undefined) select = select.where('lease', '=', query.lease)
+    if (query.since !== undefined)
+      select = select.where('at', '>=', new Date(query.since).toISOString())
+    return (await select.execute()).map(entryFromRow)
+  }
+
+  async newestEntries(limit: number): Promise<readonly Entry[]> {
+    const rows = await this.db
+      .selectFrom('audit')
+      .selectAll()
+      .orderBy('seq', 'desc')
+      .limit(limit)
+      .execute()
+    return rows.map(entryFromRow)
+  }
+
+  async head(): Promise<SignedHead | undefined> {
+    const row = await this.db
+      .selectFrom('audit_head')
+      .selectAll()
+      .where('id', '=', 1)
+      .executeTakeFirst()
+    return row && { seq: row.seq, hash: row.hash, at: row.at, signature: row.signature }
+  }
+
+  async setting(name: string): Promise<string | undefined> {
+    const row = await this.db
+      .selectFrom('settings')
+      .select('value')
+      .where('name', '=', name)
+      .executeTakeFirst()
+    return row?.value
+  }
+
+  async remembered(key: string, caller: string) {
+    return this.db
+      .selectFrom('idempotency')
+      .select(['body', 'lease'])
+      .where('key', '=', key)
+      .where('caller', '=', caller)
+      .executeTakeFirst()
+  }
+}
+
+function connectionFromRow(row: ConnectionRow): StoredConnection {
+  return {
+    name: row.name,
+    provider: row.provider,
+    settings: JSON.parse(row.settings) as JsonObject,
+    vaultKey: row.vault_key,
+    origin: row.origin,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  }
+}
+
+export function templateFromRow(row: Schema['templates']): StoredTemplate {
+  return {
+    name: row.name,
+    version: row.version,
+    sha256: row.sha256,
+    definition: JSON.parse(row.definition) as JsonObject,
+    appliedAt: row.applied_at,
+  }
+}

@@ -1,0 +1,95 @@
+import type { Entry } from '../audit/entry.ts'
+import type { Grant, Lease } from '../core/lease.ts'
+import { LIVE } from '../core/lease.ts'
+import type { LeaseId } from '../lib/ids.ts'
+import { canonicalJson, type Json, type JsonObject } from '../lib/json.ts'
+import type { AuditRow, GrantRow, LeaseRow } from './schema.ts'
+
+/** Rows and nouns, both ways. What the types cannot promise, the CHECKs and the writer do. */
+
+export function leaseFromRow(row: LeaseRow, grants: readonly GrantRow[]): Lease {
+  return {
+    id: row.id as LeaseId,
+    state: row.state as Lease['state'],
+    environment: row.environment,
+    template: {
+      name: row.template_name,
+      version: row.template_version,
+      sha256: row.template_sha256,
+    },
+    principal: { kind: row.principal_kind as Lease['principal']['kind'], id: row.principal_id },
+    actor: { command: row.actor_command, pid: row.actor_pid },
+    reason: row.reason,
+    isolation: row.isolation as Lease['isolation'],
+    parent: row.parent as LeaseId | null,
+    issuedAt: row.issued_at,
+    expiresAt: row.expires_at,
+    deliveredAt: row.delivered_at,
+    ackDeadline: row.ack_deadline,
+    endedAt: row.ended_at,
+    endReason: row.end_reason as Lease['endReason'],
+    endNote: row.end_note,
+    grants: grants.map(grantFromRow),
+  }
+}
+
+export function grantFromRow(row: GrantRow): Grant {
+  return {
+    name: row.name,
+    provider: row.provider,
+    connection: row.connection,
+    mode: row.mode as Grant['mode'],
+    capability: row.capability as Grant['capability'],
+    state: row.state as Grant['state'],
+    operations: JSON.parse(row.operations) as string[],
+    recipe: JSON.parse(row.recipe) as JsonObject,
+    handle: JSON.parse(row.handle) as Json,
+    mintStartedAt: row.mint_started_at,
+    expiresAt: row.expires_at,
+    possiblyLiveUntil: row.possibly_live_until,
+    attempts: row.attempts,
+    firstFailedAt: row.first_failed_at,
+    lastError: row.last_error,
+    notes: JSON.parse(row.notes) as string[],
+    requests: { allowed: row.allowed, denied: row.denied, approved: row.approved },
+  }
+}
+
+/** The columns of a lease that may change after it was inserted. */
+export function changingColumns(lease: Lease, dueAt: number | null) {
+  return {
+    state: lease.state,
+    live: LIVE.includes(lease.state) ? 1 : 0,
+    actor_command: lease.actor.command,
+    actor_pid: lease.actor.pid,
+    expires_at: lease.expiresAt,
+    delivered_at: lease.deliveredAt,
+    ack_deadline: lease.ackDeadline,
+    ended_at: lease.endedAt,
+    end_reason: lease.endReason,
+    end_note: lease.endNote,
+    due_at: dueAt,
+  }
+}
+
+export function changingGrantColumns(grant: Grant) {
+  return {
+    state: grant.state,
+    recipe: canonicalJson(grant.recipe),
+    handle: canonicalJson(grant.handle),
+    mint_started_at: grant.mintStartedAt,
+    expires_at: grant.expiresAt,
+    possibly_live_until: grant.possiblyLiveUntil,
+    attempts: grant.attempts,
+    first_failed_at: grant.firstFailedAt,
+    last_error: grant.lastError,
+    notes: canonicalJson(grant.notes),
+    allowed: grant.requests.allowed,
+    denied: grant.requests.denied,
+    approved: grant.requests.approved,
+  }
+}
+
+export function entryFromRow(row: AuditRow): Entry {
+  return { ...row }
+}

@@ -1,0 +1,231 @@
+import { chmodSync, closeSync, openSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { Kysely } from 'kysely'
+import { Migrator } from 'kysely/migration'
+import { type ChainKeys, GENESIS, signHead } from '../audit/chain.ts'
+import type { Head } from '../audit/entry.ts'
+import { BrokerError } from '../errors.ts'
+import { MIGRATIONS } from './migrations.ts'
+import { NodeSqliteDialect } from './node-sqlite.ts'
+import { KyselyReader } from './reader.ts'
+import { Reserve } from './reserve.ts'
+import type { Schema } from './schema.ts'
+import type { Reader, Store, Writer } from './store.ts'
+import { type ChainCursor, KyselyWriter } from './writer.ts'
+
+/** Transactions that share one commit, at most: each waits for the disk once, not once each. */
+const GROUP = 64
+
+const SQLITE_FULL = 13
+const SQLITE_IOERR = 10
+
+interface Job {
+  readonly work: (writer: Writer) => Promise<unknown>
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+}
+
+export interface SqliteOptions {
+  readonly path: string
+  readonly keys: ChainKeys
+  readonly now: () => number
+}
+
+/** Opens (and if need be makes or migrates) the embedded database. One process at a time: the caller holds the lock. */
+export async function openSqlite(options: SqliteOptions): Promise<Store> {
+  closeSync(openSync(options.path, 'a', 0o600)) // made by us first: SQLite would follow the umask
+  chmodSync(options.path, 0o600)
+  const database = new DatabaseSync(options.path)
+  database.exec(`
+    pragma journal_mode = wal;
+    pragma synchronous = full;
+    pragma foreign_keys = on;
+    pragma busy_timeout = 5000;
+    pragma cache_size = -8000;
+    pragma wal_autocheckpoint = 500;
+  `)
+  const db = new Kysely<Schema>({ dialect: new NodeSqliteDialect(database) })
+  await migrate(database, db)
+  const reading = new DatabaseSync(options.path, { readOnly: true })
+  reading.exec('pragma busy_timeout = 5000; pragma cache_size = -8000;')
+  return SqliteStore.open(options, database, db, reading)
+}
+
+async function migrate(database: DatabaseSync, db: Kysely<Schema>): Promise<void> {
+  const wanted = Object.keys(MIGRATIONS).length
+  const { user_version: found } = database.prepare('pragma user_version').get() as {
+    user_version: number
+  }
+  if (found === wanted) return // the usual start: asking the migrator would cost more than opening
+  if (found > wanted) {
+    throw new BrokerError('conflict', 'the database was made by a newer broker', {
+      hint: 'update broker to the version that wrote it, or use another BROKER_HOME',
+      details: { found, supported: wanted },
+    })
+  }
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
+  })
+  const { error } = await migrator.migrateToLatest()
+  if (error) throw storageError(error)
+  database.exec(`pragma user_version = ${wanted}`)
+}
+
+class SqliteStore implements Store {
+  readonly read: Reader
+  readonly #options: SqliteOptions
+  readonly #database: DatabaseSync
+  readonly #reading: DatabaseSync
+  readonly #writer: Writer
+  readonly #chain: ChainCursor
+  readonly #reserve: Reserve
+  #queue: Job[] = []
+  #running: Promise<void> | null = null
+  #closed = false
+
+  static async open(
+    options: SqliteOptions,
+    database: DatabaseSync,
+    db: Kysely<Schema>,
+    reading: DatabaseSync,
+  ): Promise<SqliteStore> {
+    const read = new KyselyReader(new Kysely<Schema>({ dialect: new NodeSqliteDialect(reading) }))
+    // Appending goes on from the signed head, not from the last row: a cut tail stays visible.
+    const head: Head = (await read.head()) ?? GENESIS
+    const { seq } = database.prepare('select coalesce(max(seq), 0) as seq from audit').get() as {
+      seq: number
+    }
+    const chain = { head: { seq: Math.max(seq, head.seq), hash: head.hash } }
+    return new SqliteStore(options, database, db, reading, read, chain)
+  }
+
+  private constructor(
+    options: SqliteOptions,
+    database: DatabaseSync,
+    db: Kysely<Schema>,
+    reading: DatabaseSync,
+    read: Reader,
+    chain: ChainCursor,
+  ) {
+    this.#options = options
+    this.#database = database
+    this.#reading = reading
+    this.read = read
+    this.#chain = chain
+    this.#writer = new KyselyWriter(db, chain, options.keys, options.now)
+    this.#reserve = new Reserve(`${options.path}.reserve`)
+    this.#reserve.take()
+  }
+
+  hasReserve(): boolean {
+    return this.#reserve.take()
+  }
+
+  write<T>(work: (writer: Writer) => Promise<T>): Promise<T> {
+    if (this.#closed) return Promise.reject(new Error('the store is closed'))
+    const done = new Promise<T>((resolve, reject) => {
+      this.#queue.push({ work, resolve: resolve as (value: unknown) => void, reject })
+    })
+    this.#running ??= this.#drain()
+    return done
+  }
+
+  async #drain(): Promise<void> {
+    // Let whoever else is ready in this turn join the group.
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    while (this.#queue.length > 0) {
+      const group = this.#queue.splice(0, GROUP)
+      await this.#commitTogether(group, true)
+    }
+    this.#running = null
+  }
+
+  /** One transaction for the group, one savepoint for each: a job that fails takes no other with it. */
+  async #commitTogether(group: readonly Job[], mayGiveUpReserve: boolean): Promise<void> {
+    const before = this.#chain.head
+    const settle: (() => void)[] = []
+    try {
+      this.#database.exec('begin immediate')
+      for (const job of group) settle.push(await this.#runOne(job))
+      if (this.#chain.head.seq !== before.seq) this.#saveHead()
+      this.#database.exec('commit')
+    } catch (error) {
+      this.#chain.head = before
+      this.#rollback()
+      if (isFull(error) && mayGiveUpReserve && this.#reserve.giveUp()) {
+        await this.#commitTogether(group, false)
+        return
+      }
+      for (const job of group) job.reject(storageError(error))
+      return
+    }
+    for (const act of settle) act()
+  }
+
+  /** Runs one job inside its savepoint; returns how to tell its caller once the group is durable. */
+  async #runOne(job: Job): Promise<() => void> {
+    const before = this.#chain.head
+    this.#database.exec('savepoint job')
+    try {
+      const value = await job.work(this.#writer)
+      this.#database.exec('release job')
+      return () => job.resolve(value)
+    } catch (error) {
+      if (isFull(error)) throw error // the whole group tries again with the reserve
+      this.#chain.head = before
+      this.#database.exec('rollback to job; release job')
+      return () => job.reject(error)
+    }
+  }
+
+  #saveHead(): void {
+    const { seq, hash, at, signature } = signHead(
+      this.#options.keys,
+      this.#chain.head,
+      this.#options.now(),
+    )
+    this.#database
+      .prepare(
+        'insert or replace into audit_head (id, seq, hash, at, signature) values (1, ?, ?, ?, ?)',
+      )
+      .run(seq, hash, at, signature)
+  }
+
+  #rollback(): void {
+    try {
+      this.#database.exec('rollback')
+    } catch {
+      // SQLite rolls back by itself on some errors (a full disk); then there is nothing to do
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#running
+    this.#reading.close()
+    this.#database.close()
+  }
+}
+
+function sqliteCode(error: unknown): number | undefined {
+  const code = (error as { errcode?: unknown } | null)?.errcode
+  return typeof code === 'number' ? code & 0xff : undefined
+}
+
+function isFull(error: unknown): boolean {
+  const code = sqliteCode(error)
+  return code === SQLITE_FULL || code === SQLITE_IOERR
+}
+
+function storageError(error: unknown): unknown {
+  if (!isFull(error)) return error
+  return new BrokerError(
+    'storage_full',
+    'no room to record this: the disk is full or cannot be written',
+    {
+      hint: 'free some space where the broker keeps its state; nothing was issued',
+      cause: error,
+    },
+  )
+}

@@ -1,0 +1,136 @@
+import type { Entry, NewEntry, SignedHead } from '../audit/entry.ts'
+import type { Lease } from '../core/lease.ts'
+import type { Configuration } from '../core/template.ts'
+import type { LeaseId } from '../lib/ids.ts'
+import type { JsonObject } from '../lib/json.ts'
+
+export interface StoredConnection {
+  readonly name: string
+  readonly provider: string
+  readonly settings: JsonObject
+  readonly vaultKey: string | null
+  /** The address its secret belongs to; null where the provider has none. */
+  readonly origin: string | null
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface StoredConfiguration {
+  readonly version: number
+  readonly sha256: string
+  readonly text: string
+  readonly compiled: Configuration
+  readonly appliedAt: number
+}
+
+export interface StoredTemplate {
+  readonly name: string
+  readonly version: number
+  readonly sha256: string
+  readonly definition: JsonObject
+  readonly appliedAt: number
+}
+
+/** What is kept of a lease's bearer secrets: digests. */
+export interface LeaseSecrets {
+  readonly handleDigest: string
+  readonly sessionDigest: string | null
+}
+
+export interface LeaseQuery {
+  readonly live: boolean
+  readonly environment?: string | undefined
+  readonly limit: number
+  /** Leases older than this one. */
+  readonly before?: string | undefined
+}
+
+export interface EntryQuery {
+  /** Milliseconds since the epoch. */
+  readonly since?: number | undefined
+  readonly lease?: string | undefined
+  readonly after: number
+  readonly limit: number
+}
+
+/** Reading. What it sees was committed. */
+export interface Reader {
+  lease(id: string): Promise<Lease | undefined>
+  /** Live leases only: the credential of an ended lease proves nothing. */
+  leaseByHandle(digest: string): Promise<Lease | undefined>
+  /** Newest first. */
+  leases(query: LeaseQuery): Promise<readonly Lease[]>
+  secrets(id: string): Promise<LeaseSecrets | undefined>
+  /** Leases someone must look at now, longest overdue first. */
+  due(now: number, limit: number): Promise<readonly LeaseId[]>
+  /** Interrupted by a crash: minting, revoking or stuck. */
+  unsettled(limit: number, after: string): Promise<readonly LeaseId[]>
+  /** Active leases whose session was held by another run of the daemon. */
+  heldByOthers(boot: string, limit: number): Promise<readonly LeaseId[]>
+  liveChildren(parent: string): Promise<readonly LeaseId[]>
+  liveOnConnection(connection: string): Promise<number>
+  liveCount(scope: string): Promise<number>
+  connection(name: string): Promise<StoredConnection | undefined>
+  connections(): Promise<readonly StoredConnection[]>
+  /** The newest applied configuration. */
+  configuration(): Promise<StoredConfiguration | undefined>
+  /** Current versions only. */
+  templates(): Promise<readonly StoredTemplate[]>
+  /** Oldest first. */
+  entries(query: EntryQuery): Promise<readonly Entry[]>
+  newestEntries(limit: number): Promise<readonly Entry[]>
+  head(): Promise<SignedHead | undefined>
+  setting(name: string): Promise<string | undefined>
+  remembered(key: string, caller: string): Promise<{ body: string; lease: string } | undefined>
+}
+
+/** Writing, always inside `Store.write`. */
+export interface Writer extends Reader {
+  /** Adds the lease with its grants, and to the live counts of its scopes. */
+  insertLease(lease: Lease, secrets: LeaseSecrets, dueAt: number | null): Promise<void>
+  /** Saves what may change of a lease and its grants; takes it off the live counts when it has ended. */
+  saveLease(lease: Lease, dueAt: number | null): Promise<void>
+  /** Sets when these are looked at next; ended ones stay as they are. */
+  defer(ids: readonly LeaseId[], until: number): Promise<void>
+  /** Moves every deadline of every live lease by so many milliseconds. */
+  shiftDeadlines(by: number): Promise<void>
+  /** Which daemon run holds the session; null: none does, and none has to. */
+  holdSession(id: string, boot: string | null): Promise<void>
+  /** Links the entry behind the head. Nothing is ever appended outside the transaction it belongs to. */
+  append(entry: NewEntry): Promise<void>
+  saveConnection(connection: StoredConnection): Promise<void>
+  deleteConnection(name: string): Promise<boolean>
+  /** Returns the new version. */
+  insertConfiguration(configuration: Omit<StoredConfiguration, 'version'>): Promise<number>
+  /** Replaces the current set; each with its own version. */
+  replaceTemplates(templates: readonly StoredTemplate[]): Promise<void>
+  /** The newest version of a template that was ever current, for numbering. */
+  newestTemplate(name: string): Promise<StoredTemplate | undefined>
+  saveSetting(name: string, value: string): Promise<void>
+  remember(key: string, caller: string, body: string, lease: string, at: number): Promise<void>
+  /** Drops what `remember` kept before this instant. */
+  forgetBefore(at: number): Promise<void>
+}
+
+/**
+ * Leases and their audit log, changed together or not at all.
+ *
+ * `write` runs `work` in one transaction and resolves when it is durable. `work` does nothing but
+ * use the writer: no provider call, no waiting for anything else, because a transaction held open
+ * holds up everyone. A throw rolls back all of it. Throws `storage_full` when there is no room.
+ */
+export interface Store {
+  write<T>(work: (writer: Writer) => Promise<T>): Promise<T>
+  readonly read: Reader
+  /** False while the reserve that revocations need is used up: then nothing may be minted. */
+  hasReserve(): boolean
+  close(): Promise<void>
+}
+
+/** The scopes a lease counts in, for the caps. */
+export function liveScopes(lease: Pick<Lease, 'principal' | 'template'>): readonly string[] {
+  return [
+    `principal:${lease.principal.kind}:${lease.principal.id}`,
+    `template:${lease.template.name}`,
+  ]
+}
