@@ -10,17 +10,18 @@ if (Number(process.versions.node.split('.')[0]) < wanted) {
   process.exit(process.argv[2] === 'exec' ? 125 : 1)
 }
 
-// `broker tokens | head -1`: a reader that has seen enough is not an error.
-process.stdout.on('error', (error) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
-
 const { createRequire, enableCompileCache } = process.getBuiltinModule('node:module')
-enableCompileCache()
+const hot = createRequire(import.meta.url)('../dist/exec.cjs')
 
 if (process.argv[2] === 'exec') {
-  createRequire(import.meta.url)('../dist/exec.cjs').main(process.argv.slice(3))
+  hot.main(process.argv.slice(3))
 } else {
+  // `broker tokens | head -1`: a reader that has seen enough is not an error.
+  process.stdout.on('error', (error) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+  const cache = hot.compileCacheFolder(process.env)
+  if (cache) enableCompileCache(cache)
   import('../dist/cli/main.js').then((cli) => cli.main(import.meta.url))
 }

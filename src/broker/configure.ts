@@ -1,5 +1,4 @@
 import type { Change, Issue } from '../api/types.ts'
-import type { Catalogue } from '../core/risk.ts'
 import type { Configuration, Template } from '../core/template.ts'
 import { BrokerError } from '../errors.ts'
 import { digest } from '../lib/equal.ts'
@@ -13,19 +12,16 @@ export interface Known {
   readonly providers: ReadonlyMap<string, Provider>
 }
 
+export interface Reading {
+  readonly configuration?: Configuration
+  readonly issues: readonly Issue[]
+}
+
 /** How broker.yaml is understood; `templates/` does it, the daemon hands it in. */
 export interface Documents {
   /** `configuration` is missing exactly when an issue is an error. */
-  read(
-    text: string,
-    known: Known,
-  ): { readonly configuration?: Configuration; readonly issues: readonly Issue[] }
-  changes(
-    before: Configuration,
-    after: Configuration,
-    catalogues: ReadonlyMap<string, Catalogue>,
-    known: Known,
-  ): readonly Change[]
+  read(text: string, known: Known): Promise<Reading>
+  changes(before: Configuration, after: Configuration, known: Known): Promise<readonly Change[]>
   /** SHA-256 over a template together with the environments it names. */
   fingerprint(template: Template, configuration: Configuration): string
   readonly builtin: Configuration
@@ -46,11 +42,10 @@ export async function check(
   text: string,
 ): Promise<Checked> {
   const known = await whatIsKnown(context)
-  const { configuration, issues } = documents.read(text, known)
+  const { configuration, issues } = await documents.read(text, known)
   const policy = await context.policy()
-  const catalogues = new Map([...known.providers].map(([name, one]) => [name, one.catalogue]))
   const changes = configuration
-    ? documents.changes(policy.configuration, configuration, catalogues, known)
+    ? await documents.changes(policy.configuration, configuration, known)
     : []
   return { configuration, issues, changes, baseVersion: policy.version }
 }

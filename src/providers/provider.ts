@@ -112,6 +112,12 @@ export interface Provider {
   /** Checks the shape of a secret and settings before anything is sent. Throws `invalid_request`. */
   parseConnection?(connection: Connection): void
 
+  /**
+   * The address this secret belongs to (scheme, host, port), never a part of the secret. While
+   * leases live there, the connection cannot be pointed elsewhere: nobody would end them.
+   */
+  origin?(connection: Connection): string
+
   /** Asks the provider what the credential is and can do; throws if it is refused or unreachable. */
   check?(connection: Connection, world: World): Promise<readonly Finding[]>
 

@@ -14,13 +14,14 @@ export interface TokenReading {
 
 /** The OAuth endpoints that exist locally: metadata (RFC 8414), keys, introspection (7662), revocation (7009). */
 export function addOauthRoutes(server: Server, context: Context, reading: TokenReading): void {
+  const { origin } = new URL(context.issuer)
   server.add('jwks', () => reading.jwks())
 
   server.add('metadata', async () => ({
     issuer: context.issuer,
-    jwks_uri: `${context.issuer}/.well-known/jwks.json`,
-    introspection_endpoint: `${context.issuer}/oauth/introspect`,
-    revocation_endpoint: `${context.issuer}/oauth/revoke`,
+    jwks_uri: `${origin}/.well-known/jwks.json`,
+    introspection_endpoint: `${origin}/oauth/introspect`,
+    revocation_endpoint: `${origin}/oauth/revoke`,
     response_types_supported: [],
     grant_types_supported: [],
   }))

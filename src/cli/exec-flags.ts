@@ -1,0 +1,46 @@
+/** One flag of `broker exec`. Plain data: the hot path parses by it, and the help is made from it. */
+export interface ExecFlag {
+  readonly summary: string
+  /** What stands for the value in the usage line; a flag without one takes no value. */
+  readonly value?: string
+  readonly required?: true
+  readonly multiple?: true
+  readonly options?: readonly string[]
+}
+
+export const EXEC_FLAGS = {
+  env: { summary: 'environment to work in', value: 'NAME', required: true },
+  template: { summary: 'template to issue by; needed when several fit', value: 'T' },
+  ttl: { summary: 'how long the lease may live at most, e.g. 30m or 1h30m', value: '30m' },
+  reason: { summary: 'what the task is for, kept in the audit log', value: 'TEXT' },
+  isolation: {
+    summary: 'how the command is held apart; only scrub exists in this version',
+    value: 'LEVEL',
+    options: ['auto', 'scrub', 'mask', 'confine'],
+  },
+  pass: {
+    summary: 'let this variable through although it looks like a credential',
+    value: 'VAR',
+    multiple: true,
+  },
+  strict: { summary: 'let only well-known harmless variables through' },
+  'allow-write': {
+    summary: 'path the command may write to (not available in this version)',
+    value: 'PATH',
+    multiple: true,
+  },
+  'until-ttl': { summary: 'leave the lease live until its time is up, for programs that detach' },
+  'dry-run': {
+    summary: 'print what would be injected, scrubbed and allowed; issue and run nothing',
+  },
+  quiet: { summary: 'no line before and after the command' },
+  server: { summary: 'broker of a team (not available in this version)', value: 'URL' },
+} as const satisfies Readonly<Record<string, ExecFlag>>
+
+export type ExecFlagName = keyof typeof EXEC_FLAGS
+
+export const EXEC_EXAMPLES: readonly string[] = [
+  'broker exec --env staging -- npm test',
+  'broker exec --env staging --template staging-dev --ttl 1h --reason "fix login" -- cursor .',
+  'broker exec --env production --dry-run -- ./migrate.sh',
+]

@@ -1,0 +1,47 @@
+import { Secret } from '../lib/secret.ts'
+import { Interrupted } from './interrupted.ts'
+import { visible } from './terminal.ts'
+
+/** Questions need a keyboard and a screen; both ends, or a script would hang at one. */
+export function canAsk(): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true
+}
+
+/** Yes or no; Enter alone is no. Throws `Interrupted` on Ctrl-C, Ctrl-D and a lost terminal. */
+export function askYesNo(message: string): Promise<boolean> {
+  return ask(async (context) => {
+    const { confirm } = await import('@inquirer/prompts')
+    return confirm({ message: visible(message), default: false }, context)
+  })
+}
+
+/** Nothing typed is shown, not even its length. Throws `Interrupted` as `askYesNo` does. */
+export function askSecret(message: string): Promise<Secret> {
+  return ask(async (context) => {
+    const { password } = await import('@inquirer/prompts')
+    return new Secret(await password({ message: visible(message) }, context))
+  })
+}
+
+interface Context {
+  readonly output: NodeJS.WritableStream
+  readonly signal: AbortSignal
+}
+
+async function ask<T>(question: (context: Context) => Promise<T>): Promise<T> {
+  // At the end of input the question is never answered and the process would simply run dry, with
+  // exit code 0 for something that was not done.
+  const dry = new AbortController()
+  const runDry = () => dry.abort()
+  process.once('beforeExit', runDry)
+  try {
+    return await question({ output: process.stderr, signal: dry.signal })
+  } catch (error) {
+    if (error instanceof Error && /^(?:Exit|Abort|Cancel)PromptError$/.test(error.name)) {
+      throw new Interrupted()
+    }
+    throw error
+  } finally {
+    process.off('beforeExit', runDry)
+  }
+}

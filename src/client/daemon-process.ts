@@ -1,0 +1,154 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, fchmodSync, openSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { ROUTES } from '../api/routes.ts'
+import type { Health } from '../api/types.ts'
+import { BrokerError } from '../errors.ts'
+import { ensurePrivateFolder, type Home } from '../lib/home.ts'
+import { callerOf, type Environment } from './caller.ts'
+import { daemonEnvironment } from './daemon-environment.ts'
+import { exchange, isAway } from './exchange.ts'
+import { isOlder, VERSION } from './version.ts'
+
+export interface EnsureOptions {
+  /** The folder of the bundles: `daemon/main.js` lies in it. */
+  readonly distFolder: string
+  /** How long to try, in milliseconds. */
+  readonly deadlineMs?: number
+}
+
+const DEADLINE_MS = 10_000
+const PROBE_MS = 2000
+const POLL_MS = 15
+/** After a daemon of ours made way for another that then never answered. */
+const RESPAWN_MS = 400
+
+/**
+ * Returns once a daemon of this version or a newer one serves this home; starts it, or replaces an
+ * older one (leases live in its database and survive that). Safe to call from many processes at
+ * once: the daemon's own lock decides, the rest just connect. Throws `daemon_unreachable`.
+ */
+export async function ensureDaemon(
+  home: Home,
+  env: Environment,
+  options: EnsureOptions,
+): Promise<Health> {
+  const deadline = performance.now() + (options.deadlineMs ?? DEADLINE_MS)
+  const found = await probe(home)
+  if (typeof found === 'object' && found.status === 'ok') {
+    if (!isOlder(found.version, VERSION)) return found
+    await retire(home, env, found.pid, deadline)
+  }
+  return start(home, env, options.distFolder, deadline)
+}
+
+/** The daemon's own word, `away` if nobody listens, `silent` if somebody does and says nothing. */
+export async function probe(home: Home, timeoutMs = PROBE_MS): Promise<Health | 'away' | 'silent'> {
+  try {
+    const { method, path } = ROUTES.health
+    const answer = await exchange({ socket: home.socket, method, path, timeoutMs })
+    const health = answer.body as Partial<Health> | undefined
+    return typeof health?.version === 'string' && typeof health.pid === 'number'
+      ? (health as Health)
+      : 'silent'
+  } catch (error) {
+    return isAway(error) ? 'away' : 'silent'
+  }
+}
+
+/** Asks a daemon to stop and waits until that very process no longer serves. */
+async function retire(home: Home, env: Environment, pid: number, deadline: number): Promise<void> {
+  const { method, path } = ROUTES.daemonStop
+  const { socket, bearer } = callerOf(home, env)
+  const answer = await exchange({ socket, method, path, bearer: bearer(), timeoutMs: PROBE_MS })
+  if (answer.status >= 400) throw unreachable(home, 'an older daemon refuses to stop')
+  while (performance.now() < deadline) {
+    const found = await probe(home)
+    if (found === 'away' || (typeof found === 'object' && found.pid !== pid)) return
+    await sleep(POLL_MS)
+  }
+  throw unreachable(home, 'an older daemon does not stop')
+}
+
+async function start(
+  home: Home,
+  env: Environment,
+  distFolder: string,
+  deadline: number,
+): Promise<Health> {
+  let spawned: SpawnedDaemon | undefined
+  let pause = RESPAWN_MS
+  for (;;) {
+    const found = await probe(home)
+    if (typeof found === 'object' && found.status === 'ok') return found
+    if (spawned?.exit !== undefined && spawned.exit.code !== 0) {
+      throw unreachable(home, 'the daemon could not start')
+    }
+    if (performance.now() > deadline) {
+      throw unreachable(
+        home,
+        found === 'silent' ? 'the daemon does not answer' : 'the daemon did not start',
+      )
+    }
+    // One that made way ended with 0. Should the other then have died, it is our turn again.
+    const madeWay = spawned?.exit !== undefined && performance.now() - spawned.exit.at > pause
+    if (found === 'away' && (spawned === undefined || madeWay)) {
+      if (madeWay) pause *= 2
+      spawned = spawnDaemon(home, env, distFolder)
+    }
+    await sleep(POLL_MS)
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+interface SpawnedDaemon {
+  exit: { readonly code: number; readonly at: number } | undefined
+}
+
+function spawnDaemon(home: Home, env: Environment, distFolder: string): SpawnedDaemon {
+  for (const folder of [home.config, home.state, home.run, dirname(home.socket)]) {
+    if (folder !== '' && !folder.startsWith('\\\\.\\')) ensurePrivateFolder(folder)
+  }
+  const log = openSync(home.logFile, 'a', 0o600)
+  try {
+    fchmodSync(log, 0o600)
+    const child = spawn(process.execPath, [join(distFolder, 'daemon', 'main.js')], {
+      cwd: home.state,
+      detached: true,
+      env: daemonEnvironment(env, home, process.cwd()),
+      stdio: ['pipe', log, log],
+      windowsHide: true,
+    })
+    const spawned = watch(child)
+    hand(child, env['BROKER_VAULT_PASSPHRASE'])
+    child.unref()
+    return spawned
+  } finally {
+    closeSync(log)
+  }
+}
+
+function watch(child: ChildProcess): SpawnedDaemon {
+  const spawned: SpawnedDaemon = { exit: undefined }
+  const ended = (code: number) => {
+    spawned.exit = { code, at: performance.now() }
+  }
+  child.once('exit', (code) => ended(code ?? 1))
+  child.once('error', () => ended(1))
+  return spawned
+}
+
+/** The first and only line on the daemon's standard input: what must not stand in its environment. */
+function hand(child: ChildProcess, passphrase: string | undefined): void {
+  child.stdin?.on('error', () => {}) // it made way before it read
+  child.stdin?.end(`${JSON.stringify(passphrase ? { passphrase } : {})}\n`)
+}
+
+function unreachable(home: Home, message: string): BrokerError {
+  return new BrokerError('daemon_unreachable', message, {
+    hint: `see the last lines of "${home.logFile}"`,
+  })
+}

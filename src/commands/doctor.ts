@@ -1,0 +1,33 @@
+import type { DoctorReport } from '../api/types.ts'
+import { BrokerCommand } from '../cli/base-command.ts'
+import { doctorText, hasProblem } from '../cli/finding-text.ts'
+import { daemonSection, localSection } from '../cli/local-checks.ts'
+import { isBrokerError } from '../errors.ts'
+
+export default class Doctor extends BrokerCommand {
+  static override summary = 'Say what protects this machine, and what does not'
+  static override description =
+    'Says something useful also when the daemon cannot start. Exit code 1 when there is a problem; warnings alone are 0.'
+  static override examples = ['broker doctor', 'broker doctor --json']
+
+  async run(): Promise<void> {
+    await this.parse(Doctor)
+    // First the daemon: starting it makes the folders that are looked at next.
+    const daemon = await this.daemonSections()
+    const local = localSection(this.home)
+    const report: DoctorReport = { sections: [local, ...daemon] }
+    this.show(report, doctorText)
+    if (hasProblem(report)) process.exitCode = 1
+  }
+
+  private async daemonSections(): Promise<DoctorReport['sections']> {
+    try {
+      const report = await this.request<DoctorReport>('doctor', {}, 'looking around')
+      return report.sections
+    } catch (error) {
+      // A task is refused, which is no problem of this machine.
+      if (!isBrokerError(error) || this.env['BROKER_HANDLE']) throw error
+      return [daemonSection(error)]
+    }
+  }
+}

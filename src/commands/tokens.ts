@@ -1,0 +1,58 @@
+import { Flags } from '@oclif/core'
+import type { LeaseList, LeaseView } from '../api/types.ts'
+import { BrokerCommand } from '../cli/base-command.ts'
+import { leaseRows, NO_TOKENS } from '../cli/lease-text.ts'
+import { pagesOf, printJsonList } from '../cli/pages.ts'
+import { print, remark } from '../cli/terminal.ts'
+import { watch } from '../cli/watch.ts'
+
+const PAGE = 200
+
+export default class Tokens extends BrokerCommand {
+  static override summary = 'List which tokens are live, and who holds them'
+  static override description =
+    'Live means: it works, or it may still work. A grant that could not be revoked yet is listed as "possibly live until" or "stuck", with the reason. Inside a task, the task sees itself only.'
+  static override examples = [
+    'broker tokens',
+    'broker tokens --env staging --watch',
+    'broker tokens --all --json | jq ".leases[] | select(.state == \\"failed\\")"',
+  ]
+  static override flags = {
+    env: Flags.string({ helpValue: 'NAME', description: 'only those for this environment' }),
+    all: Flags.boolean({ description: 'ended ones too' }),
+    watch: Flags.boolean({ char: 'w', description: 'follow changes, until Ctrl-C' }),
+  }
+
+  async run(): Promise<void> {
+    const { flags } = await this.parse(Tokens)
+    const state = flags.all ? 'all' : 'live'
+    const fetch = (cursor?: string) => this.page({ state, environment: flags.env, cursor })
+    const pages = pagesOf(async (cursor) => {
+      const { leases, nextCursor } = await fetch(cursor)
+      return { items: leases, nextCursor }
+    })
+    if (flags.watch) {
+      const show = (id: string) => this.request<LeaseView>('showLease', { params: { id } }, null)
+      await watch({ fetch: async () => (await fetch()).leases, show }, this.look, this.json)
+    } else if (this.json) await printJsonList('leases', pages)
+    else await this.list(pages)
+  }
+
+  private page(query: Record<string, string | undefined>): Promise<LeaseList> {
+    return this.request('listLeases', { query: { ...query, limit: String(PAGE) } })
+  }
+
+  /** A pipe gets everything, a person the newest page: nobody reads a million lines. */
+  private async list(pages: AsyncIterable<readonly LeaseView[]>): Promise<void> {
+    let shown = 0
+    for await (const leases of pages) {
+      if (shown > 0 && this.look.terminal) {
+        remark([`only the newest ${shown} are shown: narrow them with --env, or use --json`])
+        return
+      }
+      if (leases.length > 0) print(leaseRows(leases, Date.now(), this.look))
+      shown += leases.length
+    }
+    if (shown === 0) this.nothing(NO_TOKENS)
+  }
+}

@@ -1,0 +1,72 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { Context, Log } from '../broker/context.ts'
+import { SigningKeys } from '../identity/signing-keys.ts'
+import type { Registry } from '../providers/registry.ts'
+import type { Store } from '../store/store.ts'
+import { openVault } from '../vault/open.ts'
+import type { Config } from './config.ts'
+import type { PolicyCell } from './policy-cell.ts'
+import type { TokenReading } from './routes/oauth.ts'
+
+/** Most live leases of one person, and of one template without `maxLive`. */
+const LIMITS = { perPrincipal: 1000, perTemplate: 1000 }
+
+export interface Parts {
+  readonly store: Store
+  readonly installId: string
+  readonly registry: Registry
+  readonly policy: PolicyCell
+  readonly log: Log
+  readonly onEnding: Context['onEnding']
+}
+
+/** Everything the use cases need, made real. */
+export async function buildContext(
+  config: Config,
+  { store, installId, registry, policy, log, onEnding }: Parts,
+): Promise<{ context: Context; reading: TokenReading }> {
+  const vault = await openVault({
+    home: config.home,
+    kind: config.vaultKind,
+    passphrase: config.passphrase,
+    keyFile: config.vaultKeyFile,
+  })
+  const signingKeys = new SigningKeys({ vault, shelf: publicKeyShelf(store), now: Date.now })
+  const issuer = `https://broker.localhost/${installId}`
+  const context: Context = {
+    store,
+    vault,
+    provider: (name) => registry.get(name),
+    providerNames: registry.names,
+    policy: () => policy.current(),
+    now: Date.now,
+    random: randomBytes,
+    installId,
+    bootId: randomUUID(),
+    issuer,
+    signer: () => signingKeys.signer(),
+    limits: LIMITS,
+    log,
+    revoking: new Map(),
+    onEnding,
+    lanes: new Map(),
+  }
+  const reading: TokenReading = {
+    readToken: async (token) => {
+      const { readAccessToken } = await import('../identity/access-token.ts')
+      const jwks = await signingKeys.jwks()
+      const claims = await readAccessToken(token, { jwks, issuer, now: Date.now() })
+      return claims && { ...claims }
+    },
+    jwks: async () => JSON.parse(JSON.stringify(await signingKeys.jwks())),
+  }
+  return { context, reading }
+}
+
+function publicKeyShelf(store: Store) {
+  return {
+    readPublic: async () => JSON.parse((await store.read.setting('public_keys')) ?? '[]'),
+    writePublic: (keys: readonly unknown[]) =>
+      store.write((writer) => writer.saveSetting('public_keys', JSON.stringify(keys))),
+  }
+}

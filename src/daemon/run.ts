@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import type { Health } from '../api/types.ts'
+import { deriveChainKeys } from '../audit/keys.ts'
+import type { Context } from '../broker/context.ts'
+import { endLostSessions, recover, sweep } from '../broker/sweep.ts'
+import { TIMING } from '../core/deadlines.ts'
+import { ensurePrivateFolder } from '../lib/home.ts'
+import { newInstallId } from '../lib/ids.ts'
+import { createRegistry } from '../providers/registry.ts'
+import { openSqlite } from '../store/sqlite.ts'
+import type { Store } from '../store/store.ts'
+import { buildContext } from './build-context.ts'
+import { CheckpointFile } from './checkpoint.ts'
+import type { Config } from './config.ts'
+import { documents } from './documents.ts'
+import { listen, unlisten } from './endpoint.ts'
+import { takeLock } from './lock.ts'
+import { createLog } from './log.ts'
+import { loadOperatorKey } from './operator-key.ts'
+import { PolicyCell } from './policy-cell.ts'
+import { addAuditRoutes } from './routes/audit.ts'
+import { addConnectionRoutes } from './routes/connections.ts'
+import { addDaemonRoutes } from './routes/daemon.ts'
+import { addLeaseRoutes } from './routes/leases.ts'
+import { addOauthRoutes } from './routes/oauth.ts'
+import { addTemplateRoutes } from './routes/templates.ts'
+import { createServer } from './server.ts'
+import { Sessions } from './sessions.ts'
+import { Ticker } from './ticker.ts'
+
+declare const __BROKER_VERSION__: string
+
+/** Another daemon serves this home. */
+export const ALREADY_RUNNING = 'already running'
+
+/**
+ * Runs the daemon until it is told to stop (a signal, or the stop route). The composition root:
+ * here, and nowhere else, is decided what is real. Resolves to `already running` at once when
+ * another one holds this home's lock.
+ */
+export async function runDaemon(config: Config): Promise<typeof ALREADY_RUNNING | 'stopped'> {
+  const { home } = config
+  for (const folder of [home.config, home.state, home.run]) ensurePrivateFolder(folder)
+  // Before anything that costs time: of twenty that race to start, nineteen leave here.
+  const lock = takeLock(home.lockFile)
+  if (!lock) return ALREADY_RUNNING
+  try {
+    await serve(config)
+  } finally {
+    lock.release()
+  }
+  return 'stopped'
+}
+
+async function serve(config: Config): Promise<void> {
+  const { home } = config
+  const now = Date.now
+  const log = createLog((line) => process.stderr.write(line), now)
+  const operatorKey = loadOperatorKey(home.operatorKey, randomBytes)
+  const keys = deriveChainKeys(operatorKey.reveal())
+  const store = await openSqlite({ path: home.database, keys, now })
+  const installId = await loadInstallId(store)
+  const registry = createRegistry()
+  const policy = new PolicyCell(store)
+  let notify: Context['onEnding'] = () => {}
+  const { context, reading } = await buildContext(config, {
+    store,
+    installId,
+    registry,
+    policy,
+    log,
+    onEnding: (lease) => notify(lease),
+  })
+  const checkpoint = new CheckpointFile(join(home.state, 'audit.head'))
+  const stop = Promise.withResolvers<string>()
+  let status: Health['status'] = 'starting'
+  const health = (): Health => ({
+    status,
+    version: __BROKER_VERSION__,
+    pid: process.pid,
+    socket: home.socket,
+    home: home.root,
+  })
+
+  const authentication = {
+    operatorKey,
+    operator: { kind: 'local', id: userInfo().username },
+  } as const
+  const server = createServer(context, authentication)
+  addDaemonRoutes(server, context, health, () => stop.resolve('asked to stop'))
+  addLeaseRoutes(server, context, home.socket)
+  addConnectionRoutes(server, context)
+  addTemplateRoutes(server, context, documents, join(home.config, 'broker.yaml'), () =>
+    policy.forget(),
+  )
+  addAuditRoutes(server, context, keys, checkpoint)
+  addOauthRoutes(server, context, reading)
+  const sessions = new Sessions(context, authentication, {
+    version: __BROKER_VERSION__,
+    pid: process.pid,
+    socket: home.socket,
+  })
+  sessions.serve(server.app.server)
+  notify = (lease) => sessions.notify(lease)
+
+  // Before serving: what a crash interrupted, and what ended while nobody was there.
+  const interrupted = await recover(context)
+  await sweep(context)
+  await noteStart(context, interrupted)
+  await listen(server.app, home)
+  status = 'ok'
+  log.info('serving', { version: __BROKER_VERSION__, pid: process.pid, interrupted })
+
+  const ticker = new Ticker(
+    context,
+    () => performance.now(),
+    async () => {
+      checkpoint.save(await store.read.head())
+    },
+  )
+  ticker.start()
+  const grace = setTimeout(() => {
+    endLostSessions(context).catch((error: unknown) => log.error('lost sessions', error))
+  }, TIMING.graceMs)
+
+  const why = await untilStopped(stop.promise)
+  status = 'stopping'
+  log.info('stopping', { why })
+  clearTimeout(grace)
+  unlisten(home)
+  await ticker.stop()
+  sessions.close()
+  await server.app.close()
+  await Promise.allSettled([...context.revoking.values()])
+  await context.store
+    .write((writer) => writer.append({ type: 'daemon.stopped', lease: null, data: { why } }))
+    .catch((error: unknown) => log.error('the stop could not be recorded', error))
+  checkpoint.save(await store.read.head())
+  await registry.close()
+  await store.close()
+}
+
+/** Our mark on everything made elsewhere. Written before anything is. */
+async function loadInstallId(store: Store): Promise<string> {
+  const known = await store.read.setting('install_id')
+  if (known) return known
+  const made = newInstallId(randomBytes)
+  await store.write((writer) => writer.saveSetting('install_id', made))
+  return made
+}
+
+/** A full disk must not keep a daemon from ending leases: then it starts unrecorded. */
+async function noteStart(context: Context, interrupted: number): Promise<void> {
+  await context.store
+    .write((writer) =>
+      writer.append({
+        type: 'daemon.started',
+        lease: null,
+        data: { version: __BROKER_VERSION__, interrupted },
+      }),
+    )
+    .catch((error: unknown) => context.log.error('the start could not be recorded', error))
+}
+
+function untilStopped(asked: Promise<string>): Promise<string> {
+  return new Promise((resolve) => {
+    asked.then(resolve)
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+      process.once(signal, () => resolve(signal))
+    }
+  })
+}

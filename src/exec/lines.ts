@@ -1,0 +1,71 @@
+import type { LeaseView } from '../api/types.ts'
+import type { Outcome } from '../client/lease-session.ts'
+import { formatDuration } from '../lib/duration.ts'
+
+/** The line before the command: `lease lse_… · staging · template staging-dev · 30m · …`. */
+export function leaseLine(lease: LeaseView): string {
+  const ttlMs = Date.parse(lease.expiresAt) - Date.parse(lease.issuedAt)
+  return [
+    `lease ${lease.id}`,
+    lease.environment,
+    `template ${lease.template.name}`,
+    formatDuration(ttlMs),
+    `isolation ${lease.isolation}`,
+    lease.grants.map((grant) => `${grant.name} ${grant.mode}`).join(', '),
+  ]
+    .filter((part) => part !== '')
+    .join(' · ')
+}
+
+/** The line after it. Says `revoked` only of what was, and never of what merely expired. */
+export function outcomeLine(outcome: Outcome, now: Date): string {
+  const { lease } = outcome
+  if (!outcome.confirmed) return `still revoking ${unfinished(lease)}: see broker tokens`
+  if (lease.state === 'expired') return `expired at ${clockTime(lease.expiresAt, now)}`
+  const possible = lease.grants.filter(
+    (grant) =>
+      grant.possiblyLiveUntil !== null && Date.parse(grant.possiblyLiveUntil) > now.getTime(),
+  )
+  const revoked = lease.grants.length === 0 || possible.length < lease.grants.length
+  return [
+    ...(revoked ? [`revoked in ${Math.max(0, Math.round(outcome.elapsedMs))} ms`] : []),
+    ...possible.map(
+      (grant) =>
+        `${grant.name} possibly live until ${clockTime(grant.possiblyLiveUntil ?? '', now)}`,
+    ),
+  ].join(' · ')
+}
+
+export function endedEarlyLine(id: string, lease: LeaseView | undefined): string {
+  const why = REASONS[lease?.endReason ?? ''] ?? 'while the broker was away'
+  return `lease ${id} ended early (${why}): its credentials no longer work`
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ttl: 'its time is up',
+  revoked_by_operator: 'revoked',
+  parent_ended: 'the task around it ended',
+  task_ended: 'the session was lost',
+}
+
+export function staysLine(lease: LeaseView, now: Date): string {
+  return `lease ${lease.id} stays live until ${clockTime(lease.expiresAt, now)}`
+}
+
+const ENDED: ReadonlySet<string> = new Set(['revoked', 'expired', 'failed'])
+
+function unfinished(lease: LeaseView): string {
+  const open = lease.grants.filter((grant) => !ENDED.has(grant.state))
+  return (open.length > 0 ? open : lease.grants)
+    .map((grant) => (grant.lastError ? `${grant.name} (${grant.lastError})` : grant.name))
+    .join(', ')
+}
+
+/** Local time of day; with its date when that is another day. */
+function clockTime(iso: string, now: Date): string {
+  const at = new Date(iso)
+  const two = (value: number) => String(value).padStart(2, '0')
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`
+  if (at.toDateString() === now.toDateString()) return time
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${time}`
+}

@@ -1,0 +1,75 @@
+import { namePatterns } from './name-patterns.ts'
+import standing from './standing-credentials.json' with { type: 'json' }
+
+/** Where a credential stands in a developer's environment, compiled from our list of names. */
+export interface StandingCredentials {
+  /** The provider whose credential this name holds, `undefined` if the name is not on the list. */
+  readonly providerOf: (upperName: string) => string | undefined
+  readonly isLoader: (upperName: string) => boolean
+  /** The pattern a name looks like a credential by. */
+  readonly nameShape: (upperName: string) => string | undefined
+  /** What kind of credential a value looks like. Linear in the length of the value. */
+  readonly valueShape: (value: string) => string | undefined
+  readonly isStrict: (upperName: string) => boolean
+}
+
+let compiled: StandingCredentials | undefined
+
+/** Compiles on first use: a command that fails before it scrubs does not pay for it. */
+export function standingCredentials(): StandingCredentials {
+  compiled ??= {
+    providerOf: providers(),
+    isLoader: namePatterns(standing.loaders),
+    nameShape: nameShape(),
+    valueShape: valueShape(),
+    isStrict: namePatterns(standing.strictNames),
+  }
+  return compiled
+}
+
+function providers(): (upperName: string) => string | undefined {
+  const exact = new Map<string, string>()
+  const globs: string[] = []
+  const globOwners: (readonly [string, string])[] = []
+  for (const [provider, names] of Object.entries(standing.names)) {
+    for (const name of names) {
+      if (!name.includes('*')) exact.set(name.toUpperCase(), provider)
+      else {
+        globs.push(name)
+        globOwners.push([name, provider])
+      }
+    }
+  }
+  const excepted = namePatterns(standing.neverAtAll)
+  const anyGlob = namePatterns(globs)
+  return (upperName) => {
+    if (exact.has(upperName)) return exact.get(upperName)
+    if (excepted(upperName) || !anyGlob(upperName)) return undefined
+    return globOwners.find(([glob]) => namePatterns([glob])(upperName))?.[1]
+  }
+}
+
+function nameShape(): (upperName: string) => string | undefined {
+  const never = namePatterns([...standing.neverByName, ...standing.neverAtAll])
+  const any = namePatterns(standing.namePatterns)
+  return (upperName) => {
+    if (!any(upperName) || never(upperName)) return undefined
+    return standing.namePatterns.find((pattern) => namePatterns([pattern])(upperName))
+  }
+}
+
+/**
+ * Every pattern is bounded on purpose: none repeats without a limit before something it must find,
+ * so a value made to be slow costs a constant factor, not a square.
+ */
+function valueShape(): (value: string) => string | undefined {
+  const shapes = Object.entries(standing.valuePatterns)
+  const any = new RegExp(shapes.map(([, pattern]) => pattern).join('|'))
+  return (value) => {
+    if (value.length < SHORTEST_SHAPE || !any.test(value)) return undefined
+    return shapes.find(([, pattern]) => new RegExp(pattern).test(value))?.[0]
+  }
+}
+
+/** `a://:b@`: nothing shorter than this matches any value pattern. */
+const SHORTEST_SHAPE = 7

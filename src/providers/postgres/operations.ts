@@ -1,0 +1,25 @@
+import type { Catalogue, Risk } from '../../core/risk.ts'
+
+/**
+ * Table privileges as PostgreSQL names them ("Privileges", table 5.1). TRIGGER is `execute`: a
+ * trigger runs with the rights of whoever changes the table next. REFERENCES only constrains.
+ */
+const OPERATIONS: readonly (readonly [string, Risk])[] = [
+  ['SELECT', 'read'],
+  ['INSERT', 'write'],
+  ['UPDATE', 'write'],
+  ['REFERENCES', 'write'],
+  ['TRIGGER', 'execute'],
+  ['DELETE', 'destructive'],
+  ['TRUNCATE', 'destructive'],
+]
+
+export const catalogue: Catalogue = { operations: new Map(OPERATIONS), open: false }
+
+/** What the sequences behind the tables need: INSERT draws from them, SELECT looks at them. */
+export function sequencePrivileges(operations: readonly string[]): readonly string[] {
+  return [
+    ...(operations.includes('INSERT') ? ['USAGE'] : []),
+    ...(operations.includes('SELECT') ? ['SELECT'] : []),
+  ]
+}

@@ -1,0 +1,95 @@
+import type { Issue } from '../api/types.ts'
+import type { Configuration, Environment, Template } from '../core/template.ts'
+import type { CompileContext } from './context.ts'
+import { toTemplate } from './defaults.ts'
+import { checkEnvironment, toEnvironment } from './environments.ts'
+import { type Finding, toIssues } from './finding.ts'
+import { checkGrants } from './grants.ts'
+import { checkLimits } from './limits.ts'
+import type { ReadDocument } from './read.ts'
+import { quoted } from './words.ts'
+
+export interface CompileResult {
+  /** Present exactly when no issue is an error. Plain JSON data. */
+  readonly configuration?: Configuration
+  readonly issues: readonly Issue[]
+}
+
+/**
+ * What a document means here and now: every default filled in, every rule checked, every name it
+ * uses looked up. Pure; the same document and context give the same result.
+ */
+export function compile(document: ReadDocument, context: CompileContext): CompileResult {
+  const { content, locate } = document
+  const environments = record(content.environments, toEnvironment)
+  const findings: Finding[] = Object.values(environments).flatMap((environment) =>
+    checkEnvironment(environment, context),
+  )
+  const templates = record(content.templates, (name, template) => {
+    const known = template.environments.flatMap((one) => own(environments, one) ?? [])
+    return toTemplate(name, template, known)
+  })
+  for (const template of Object.values(templates)) {
+    const known = template.environments.flatMap((one) => own(environments, one) ?? [])
+    findings.push(
+      ...checkNames(template, environments, content.templates[template.name]?.environments ?? []),
+      ...checkLimits(template, known),
+      ...checkGrants(template, known, context),
+    )
+  }
+  findings.push(...checkDefaults(templates))
+  const issues = toIssues(findings, locate)
+  const failed = findings.some(({ severity }) => severity === 'error')
+  return failed ? { issues } : { configuration: { environments, templates }, issues }
+}
+
+function checkNames(
+  template: Template,
+  environments: Configuration['environments'],
+  written: readonly string[],
+): Finding[] {
+  return written.flatMap((name, index): Finding[] => {
+    if (own(environments, name)) return []
+    return [
+      {
+        severity: 'error',
+        message: `there is no environment ${quoted(name)}`,
+        path: ['templates', template.name, 'environments', index],
+        at: 'value',
+        near: { word: name, candidates: Object.keys(environments) },
+      },
+    ]
+  })
+}
+
+/** With two defaults in one environment, `--env` alone would again not be clear. */
+function checkDefaults(templates: Configuration['templates']): Finding[] {
+  const taken = new Map<string, string>()
+  const findings: Finding[] = []
+  for (const template of Object.values(templates)) {
+    if (!template.isDefault) continue
+    for (const environment of template.environments) {
+      const other = taken.get(environment)
+      if (other === undefined) taken.set(environment, template.name)
+      else {
+        const message = `templates ${quoted(other)} and ${quoted(template.name)} are both default in environment ${quoted(environment)}`
+        const path = ['templates', template.name, 'default']
+        findings.push({ severity: 'error', message, path, at: 'key' })
+      }
+    }
+  }
+  return findings
+}
+
+function own(environments: Configuration['environments'], name: string): Environment | undefined {
+  return Object.hasOwn(environments, name) ? environments[name] : undefined
+}
+
+function record<From, To>(
+  from: Readonly<Record<string, From>>,
+  change: (name: string, value: From) => To,
+): Record<string, To> {
+  return Object.fromEntries(
+    Object.entries(from).map(([name, value]) => [name, change(name, value)]),
+  )
+}

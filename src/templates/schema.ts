@@ -1,0 +1,125 @@
+import { z } from 'zod'
+import { isName, NAME } from '../core/names.ts'
+import { ISOLATIONS } from '../core/template.ts'
+import { parseDuration } from '../lib/duration.ts'
+
+/**
+ * The document of contract §3, before anything that needs to know connections or providers. Strict
+ * everywhere: a broker that ignored a key it does not know could ignore a restriction. `params.rule`
+ * of a custom issue names the sentence in `explain.ts`.
+ */
+
+const name = z
+  .string()
+  .regex(NAME, { abort: true })
+  .refine(isName, { params: { rule: 'name' } })
+  .meta({ description: 'letters, digits, dots, dashes and underscores; at most 63' })
+
+const duration = z
+  .string()
+  .regex(/^(?:[0-9]{1,9}(?:ms|s|m|h|d))+$/, { abort: true })
+  .refine((text) => parseDuration(text) !== undefined, { params: { rule: 'duration' } })
+  .meta({ description: 'like 90s, 30m or 1h30m' })
+
+/** An exact host, or `*.` and at least two labels: a wildcard over a whole top-level domain is none. */
+const HOST =
+  /^(?:\*\.(?=[^.]+\.[^.]))?(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?$/
+const host = z.string().max(253).regex(HOST)
+
+const binding = z.looseObject({
+  connection: name.optional().meta({ description: 'a stored connection (broker connections)' }),
+  provider: name.optional().meta({ description: 'for providers that need no connection' }),
+})
+
+/** Beside `protected`, every key is the name of a grant. */
+const environment = z
+  .object({
+    protected: z.boolean().optional().meta({
+      description: 'everything beyond read needs approval; leases last at most 1h',
+    }),
+  })
+  .catchall(binding)
+  .superRefine(
+    (value, context) => {
+      for (const key of Object.keys(value)) {
+        if (isName(key)) continue
+        context.addIssue({ code: 'custom', path: [key], params: { rule: 'grant-name' } })
+      }
+    },
+    // Also beside other mistakes: all of them are shown at once.
+    { when: ({ value }) => typeof value === 'object' && value !== null && !Array.isArray(value) },
+  )
+  .meta({ propertyNames: { pattern: NAME.source } })
+
+const pattern = z
+  .string()
+  .min(1)
+  .max(200)
+  .meta({ description: 'a risk class, an operation, or a glob like deployment*' })
+
+const rule = z.strictObject({
+  allow: z.array(pattern).optional(),
+  approve: z.array(pattern).optional(),
+  deny: z.array(pattern).optional(),
+})
+
+const oidc = z.strictObject({
+  issuer: z.string().refine(isIssuer, { params: { rule: 'issuer' } }),
+  audience: z.string().min(1).optional(),
+  claims: z
+    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
+    .refine((claims) => Object.keys(claims).length > 0, { params: { rule: 'no-claims' } }),
+})
+
+const who = z.union([z.literal('local'), z.strictObject({ oidc })])
+
+const template = z.strictObject({
+  description: z.string().max(1000).optional(),
+  environments: z.array(name).min(1),
+  default: z.boolean().optional(),
+  ttl: duration.optional(),
+  maxTtl: duration.optional(),
+  isolation: z.enum(ISOLATIONS as [string, ...string[]]).optional(),
+  egress: z.union([z.literal('open'), z.array(host)]).optional(),
+  unconfined: z.boolean().optional(),
+  who: z.array(who).min(1).optional(),
+  approval: z.enum(['none', 'required']).optional(),
+  confirm: z.enum(['totp', 'typed']).optional(),
+  approvalWait: duration.optional(),
+  maxLive: z.int().min(1).max(1_000_000).optional(),
+  grants: z
+    .record(name, rule)
+    .refine((grants) => Object.keys(grants).length > 0, { params: { rule: 'no-grants' } }),
+})
+
+export const documentSchema = z.strictObject({
+  version: z.literal(1),
+  environments: z.record(name, environment),
+  templates: z.record(name, template),
+})
+
+/** The keys that each kind of map knows, for telling what an unknown one was meant to be. */
+export const KEYS = {
+  document: Object.keys(documentSchema.shape),
+  template: Object.keys(template.shape),
+  rule: Object.keys(rule.shape),
+  who: ['oidc'],
+  oidc: Object.keys(oidc.shape),
+} as const
+
+/** A document of the right shape. What it means is for `compile` to say. */
+export type BrokerDocument = z.output<typeof documentSchema>
+export type TemplateDocument = BrokerDocument['templates'][string]
+export type EnvironmentDocument = BrokerDocument['environments'][string]
+export type BindingDocument = z.output<typeof binding>
+export type RuleDocument = z.output<typeof rule>
+
+/** The issuer of an OIDC token: https, or plain http on this machine alone (tests). */
+function isIssuer(text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname, username, password, search, hash } = new URL(text)
+  if (username || password || search || hash) return false
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname))
+}
+
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
