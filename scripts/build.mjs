@@ -1,6 +1,14 @@
 // Bundles the product. `--test` makes dist-test/, a whole package of its own whose code honours the
 // crash points of src/lib/fault.ts; a release build does not contain them.
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 

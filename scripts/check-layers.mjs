@@ -18,12 +18,22 @@ const VALUES = {
   identity: ['core'],
   templates: ['core'],
   broker: ['core', 'audit', 'store'],
-  daemon: ['api', 'core', 'audit', 'providers', 'store', 'vault', 'identity', 'templates', 'broker'],
+  daemon: [
+    'api',
+    'core',
+    'audit',
+    'providers',
+    'store',
+    'vault',
+    'identity',
+    'templates',
+    'broker',
+  ],
   client: ['api'],
   launch: [],
   exec: ['api', 'client', 'launch', 'cli'],
-  cli: ['api', 'client'],
-  commands: ['api', 'client', 'cli', 'launch'],
+  cli: ['api', 'core', 'client'],
+  commands: ['api', 'core', 'client', 'cli', 'launch'],
 }
 
 // What may be imported as a type only, beyond the values.
@@ -62,7 +72,8 @@ const files = readdirSync(SRC, { recursive: true, withFileTypes: true })
   .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
   .map((entry) => join(entry.parentPath, entry.name))
 
-const IMPORT = /(?:^|\n)\s*(import|export)\s+(type\s+)?([^'"]*?)\s*from\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/g
+const IMPORT =
+  /(?:^|\n)\s*(import|export)\s+(type\s+)?([^'"]*?)\s*from\s*['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/g
 const problems = []
 const graph = new Map()
 
@@ -84,7 +95,10 @@ for (const file of files) {
 function isAllTypes(names) {
   const inner = names?.match(/^\{([\s\S]*)\}$/)?.[1]
   if (inner === undefined) return false
-  const parts = inner.split(',').map((part) => part.trim()).filter(Boolean)
+  const parts = inner
+    .split(',')
+    .map((part) => part.trim())
+    .filter(Boolean)
   return parts.length > 0 && parts.every((part) => part.startsWith('type '))
 }
 
@@ -99,7 +113,9 @@ function check(file, target, onlyTypes) {
   if (to === 'lib' || to === 'errors') return
   if (VALUES[from]?.includes(to) && passes(from, to, target)) return
   if (onlyTypes && (TYPES[from]?.includes(to) || VALUES[from]?.includes(to))) return
-  problems.push(`${show(file)}: may not import ${onlyTypes ? 'types' : 'values'} of ${show(target)}`)
+  problems.push(
+    `${show(file)}: may not import ${onlyTypes ? 'types' : 'values'} of ${show(target)}`,
+  )
 }
 
 /** Of the store, use cases may take only what its port itself defines. */

@@ -17,7 +17,7 @@ export async function introspect(
 ): Promise<JsonObject> {
   const claims = await readToken(token)
   if (!claims) return { active: false }
-  const id = claims['lease_id']
+  const id = claims['lease']
   const lease = typeof id === 'string' ? await context.store.read.lease(id) : undefined
   if (!lease || !isGood(lease, claims['jti'], context.now())) return { active: false }
   return { active: true, token_type: 'Bearer', ...claims }
@@ -38,6 +38,6 @@ export async function leaseOfToken(
   token: string,
 ): Promise<Lease | undefined> {
   const claims = await readToken(token)
-  const id = claims?.['lease_id']
+  const id = claims?.['lease']
   return typeof id === 'string' ? context.store.read.lease(id) : undefined
 }

@@ -49,7 +49,8 @@ export function historyText({ lease, entries }: LeaseHistory, look: Look, now: n
 export function verdictText({ ok, entries, head, bad }: AuditVerdict, look: Look): string[] {
   if (ok) {
     const end = head === null ? '' : `, head ${head.seq} ${visible(head.hash)}`
-    return [`${paint(look, 'good', 'intact')}: ${entries} entries${end}`]
+    const count = `${entries} ${entries === 1 ? 'entry' : 'entries'}`
+    return [`${paint(look, 'good', 'intact')}: ${count}${end}`]
   }
   const where =
     bad === null ? 'at an unknown entry' : `at entry ${bad.seq} (${visible(bad.problem)})`

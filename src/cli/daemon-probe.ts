@@ -1,5 +1,6 @@
 import type { Health } from '../api/types.ts'
 import { probe } from '../client/daemon-process.ts'
+import { identityOf } from '../client/process-identity.ts'
 import { BrokerError } from '../errors.ts'
 import type { Home } from '../lib/home.ts'
 
@@ -15,8 +16,15 @@ export async function runningDaemon(home: Home): Promise<Health | null> {
   })
 }
 
-/** True while a process of this id exists, ours or not. */
-export function isAlive(pid: number): boolean {
+/** A test for "it has ended", of exactly the process that has this id now. */
+export function endOf(pid: number): () => boolean {
+  const identity = identityOf(pid)
+  // By its identity too: a dead process that nobody collects yet still answers to its number, as
+  // in many containers, and another one may get the number.
+  return () => !answers(pid) || identityOf(pid) !== identity
+}
+
+function answers(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

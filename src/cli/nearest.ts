@@ -1,9 +1,9 @@
 import { distance } from 'fastest-levenshtein'
 
-/** The closest of `names`, if it is close enough to be what was meant: at most a third is wrong. */
+/** The closest of `names`, if it is close enough to be what was meant: a third may be wrong. */
 export function nearest(wanted: string, names: readonly string[]): string | undefined {
   let best: string | undefined
-  let least = Math.max(1, Math.floor(wanted.length / 3)) + 1
+  let least = Math.ceil(wanted.length / 3) + 1
   for (const name of names) {
     const far = distance(wanted.toLowerCase(), name.toLowerCase())
     if (far < least) {

@@ -55,6 +55,7 @@ export function templateRows({ templates }: TemplateList, look: Look): string[] 
     [
       { title: 'TEMPLATE' },
       { title: 'VERSION' },
+      { title: 'DEFAULT' },
       { title: 'ENVIRONMENTS', least: 12 },
       { title: 'TTL' },
       { title: 'MAX' },
@@ -63,8 +64,9 @@ export function templateRows({ templates }: TemplateList, look: Look): string[] 
       { title: 'DESCRIPTION', least: 12 },
     ],
     templates.map((template) => [
-      { text: template.name + (template.isDefault ? ' (default)' : '') },
+      { text: template.name },
       { text: String(template.version) },
+      { text: template.isDefault ? 'yes' : '-' },
       { text: template.environments.join(', ') },
       { text: formatDuration(template.ttlMs) },
       { text: formatDuration(template.maxTtlMs) },
@@ -97,5 +99,5 @@ function grantLines({ grants }: TemplateView): string[] {
 
 /** The compiled definition, which is what was hashed. */
 function definitionLines({ definition }: TemplateDetail): string[] {
-  return jsonText(definition).split('\n')
+  return ['', ...jsonText(definition).split('\n')]
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { closeSync, fchmodSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ROUTES } from '../api/routes.ts'
@@ -115,6 +115,7 @@ function spawnDaemon(home: Home, env: Environment, distFolder: string): SpawnedD
   const log = openSync(home.logFile, 'a', 0o600)
   try {
     fchmodSync(log, 0o600)
+    const { spawn } = process.getBuiltinModule('node:child_process') // most callers never get here
     const child = spawn(process.execPath, [join(distFolder, 'daemon', 'main.js')], {
       cwd: home.state,
       detached: true,

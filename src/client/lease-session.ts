@@ -21,6 +21,8 @@ export interface SessionPlace {
 }
 
 export interface SessionEvents {
+  /** The request is on its way: the time for work that need not wait for the answer. */
+  asked(): void
   /** The lease ended before the task did (TTL, revoked). Told once. */
   endedEarly(lease: LeaseView | undefined): void
   /** The daemon went away and did not come back in time. Told once; the session is over. */
@@ -78,10 +80,8 @@ export class LeaseSession {
   async ask(
     request: LeaseRequest,
   ): Promise<{ lease: LeaseView; variables: Secret<Readonly<Record<string, string>>> }> {
-    await this.#connect()
     this.#clock.start()
-    this.#send({ type: 'request', request })
-    const frame = await this.#next('lease')
+    const frame = await this.#connect({ type: 'request', request })
     this.#frame = { ...frame, variables: {} } // they go to the child and are not kept
     this.#lease = frame.lease
     return { lease: frame.lease, variables: new Secret(frame.variables) }
@@ -191,29 +191,35 @@ export class LeaseSession {
     this.#events.endedEarly(lease)
   }
 
-  async #connect(): Promise<void> {
+  async #connect(first: ClientFrame): Promise<LeaseFrame> {
     const { caller, home, env } = this.#place
     for (let attempt = 0; ; attempt++) {
+      let open = false
       try {
-        return await this.#open()
+        const answer = this.#next('lease')
+        await this.#open(first, () => this.#events.asked())
+        open = true
+        return await answer
       } catch (error) {
-        const restarting = isAway(error) || isCutOff(error) || hasCode(error, 'daemon_unreachable')
         if (caller.inTask && isAway(error)) throw outOfReach(caller.socket, error)
-        if (!restarting || attempt === 2 || caller.inTask) throw error
+        if (open || caller.inTask || attempt === 2) throw error
+        if (!isAway(error) && !isCutOff(error) && !hasCode(error, 'daemon_unreachable')) throw error
         await ensureDaemon(home, env, this.#place)
       }
     }
   }
 
-  async #open(): Promise<void> {
+  async #open(first: ClientFrame, sent?: () => void): Promise<void> {
     const mine: SessionLine = await openLine(
       this.#place.caller,
       {
+        sent: () => sent?.(),
         frame: (frame) => this.#take(frame),
         closed: () => {
           if (this.#line === mine) this.#closed()
         },
       },
+      first,
       ANSWER_MS,
     )
     this.#line = mine
@@ -285,11 +291,12 @@ export class LeaseSession {
   async #resume(remainingMs: number): Promise<void> {
     const { caller, home, env, distFolder } = this.#place
     if (!caller.inTask) await ensureDaemon(home, env, { distFolder, deadlineMs: remainingMs })
+    const { lease, secret } = this.#held()
     const waiting = this.#waiting
-    await this.#open()
-    this.#send({ type: 'resume', lease: this.#held().lease.id, secret: this.#held().secret })
     try {
-      const { daemon } = await this.#next('resumed', ANSWER_MS)
+      const answer = this.#next('resumed', ANSWER_MS)
+      await this.#open({ type: 'resume', lease: lease.id, secret })
+      const { daemon } = await answer
       this.#frame = { ...this.#held(), daemon }
       this.#identity = undefined
     } catch (error) {

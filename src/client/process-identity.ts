@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 /**
@@ -26,6 +25,7 @@ function fromProc(pid: number): string | undefined {
 }
 
 function fromPs(pid: number): string | undefined {
+  const { execFileSync } = process.getBuiltinModule('node:child_process')
   const text = execFileSync('/bin/ps', ['-o', 'lstart=,comm=', '-p', String(pid)], {
     encoding: 'latin1',
     env: { LC_ALL: 'C' },

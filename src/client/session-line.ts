@@ -9,6 +9,8 @@ import type { Caller } from './caller.ts'
 import { errorFrom, garbled, silent } from './failure.ts'
 
 export interface LineEvents {
+  /** Connected, and the first frame is on its way. */
+  sent(): void
   /** One frame of the daemon's. */
   frame(frame: DaemonFrame): void
   /** The line is gone, whoever ended it; told once, after the last frame. */
@@ -27,13 +29,15 @@ const LONGEST_LINE = 8 * 1024 * 1024
 
 /**
  * Opens the session socket (api/session.ts). Spoken by hand on a plain socket: one request line, one
- * answer, then lines; an HTTP client would cost more than all of it. Rejects with the system's error
+ * answer, then lines; an HTTP client would cost more than all of it. The first frame goes along with the
+ * request, which saves a round trip. Rejects with the system's error
  * when nobody listens (see `isAway`), with the daemon's when it refuses, with `daemon_unreachable` when it is
  * silent for `timeoutMs`.
  */
 export function openLine(
   caller: Caller,
   events: LineEvents,
+  first: ClientFrame,
   timeoutMs: number,
 ): Promise<SessionLine> {
   return new Promise((resolve, reject) => {
@@ -58,10 +62,12 @@ export function openLine(
     socket.setEncoding('utf8')
     socket.once('connect', () => {
       try {
-        socket.write(greeting(caller)) // reads the key only now: the daemon may just have made it
+        socket.write(greeting(caller) + encode(first)) // reads the key only now: the daemon may just have made it
       } catch (error) {
         settle(error instanceof Error ? error : garbled())
+        return
       }
+      events.sent()
     })
     socket.on('data', (chunk: string) => {
       if (!reader.take(chunk)) socket.destroy()
@@ -90,10 +96,14 @@ function greeting(caller: Caller): string {
   return `${head.join('\r\n')}\r\n\r\n`
 }
 
+function encode(frame: ClientFrame): string {
+  return `${JSON.stringify(frame)}\n`
+}
+
 function lineOver(socket: Socket): SessionLine {
   return {
     send: (frame) => {
-      if (socket.writable) socket.write(`${JSON.stringify(frame)}\n`)
+      if (socket.writable) socket.write(encode(frame))
     },
     close: () => socket.destroy(),
   }

@@ -30,7 +30,10 @@ export default class Connect extends BrokerCommand {
       multiple: true,
       multipleNonGreedy: true,
     }),
-    url: Flags.string({ description: 'send the traffic to this address (self-hosted, tests)' }),
+    url: Flags.string({
+      helpValue: 'URL',
+      description: 'send the traffic to this address (self-hosted, tests)',
+    }),
     'ca-file': Flags.string({
       helpValue: 'F',
       description: 'certificates to trust for that address',

@@ -18,13 +18,13 @@ const COMPARABLE = 80
 
 /**
  * The candidate that was probably meant, or null when none is near: at most one slip in three
- * characters, upper and lower case alike. Ties go to the first in the list.
+ * characters, or two letters swapped; upper and lower case alike. Ties go to the first in the list.
  */
 export function nearest(word: string, candidates: Iterable<string>): string | null {
   if (word.length > COMPARABLE) return null
   const wanted = word.toLowerCase()
   let best: string | null = null
-  let least = Math.max(1, Math.floor(word.length / 3)) + 1
+  let least = Math.max(word.length < 4 ? 1 : 2, Math.floor(word.length / 3)) + 1
   for (const candidate of candidates) {
     if (candidate.length > COMPARABLE || candidate === word) continue
     const slips = distance(wanted, candidate.toLowerCase())

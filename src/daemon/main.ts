@@ -1,20 +1,33 @@
-import type { Home } from '../lib/home.ts'
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
+import { ensurePrivateFolder, type Home } from '../lib/home.ts'
 import type { Secret } from '../lib/secret.ts'
 import { readConfig } from './config.ts'
 import { createLog, rotateLog } from './log.ts'
-import { type ALREADY_RUNNING, runDaemon } from './run.ts'
+import type { ALREADY_RUNNING } from './run.ts'
 import { readStarterMessage } from './starter-message.ts'
 
 /** Started by another command: what it has to say comes on standard input, the log goes to its file. */
 async function startedByCommand(): Promise<void> {
   const config = readConfig(process.env)
-  const { passphrase } = await readStarterMessage(process.stdin)
+  ensurePrivateFolder(config.home.state)
   dieQuietly(config.home)
+  const { passphrase } = await readStarterMessage(process.stdin)
   process.on('SIGHUP', () => {}) // the terminal it was started from may close
-  await runDaemon({ ...config, passphrase: passphrase ?? config.passphrase })
+  const { runDaemon } = await loadRun(config.home)
+  await runDaemon({ ...config, passphrase: passphrase ?? config.passphrase }, ['SIGTERM', 'SIGINT'])
 }
 
-/** An unforeseen error ends the daemon, without its message, which may quote a secret. The next command starts another. */
+/** Everything heavy, compiled once: the cache lies in a folder that only we can write. */
+function loadRun(home: Home) {
+  enableCompileCache(join(home.state, 'compile-cache'))
+  return import('./run.ts')
+}
+
+/**
+ * An unforeseen error ends the daemon, without its message, which may quote a secret. The next
+ * command starts another, which takes up what this one left.
+ */
 function dieQuietly(home: Home): void {
   rotateLog(home.logFile)
   const log = createLog((line) => process.stderr.write(line), Date.now)
@@ -31,7 +44,9 @@ export async function runInForeground(
   passphrase?: Secret,
 ): Promise<typeof ALREADY_RUNNING | 'stopped'> {
   const config = readConfig(process.env)
-  return runDaemon({ ...config, passphrase: passphrase ?? config.passphrase })
+  const { runDaemon } = await loadRun(config.home)
+  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+  return runDaemon({ ...config, passphrase: passphrase ?? config.passphrase }, signals)
 }
 
 if (import.meta.main) await startedByCommand()

@@ -40,21 +40,24 @@ export const ALREADY_RUNNING = 'already running'
  * here, and nowhere else, is decided what is real. Resolves to `already running` at once when
  * another one holds this home's lock.
  */
-export async function runDaemon(config: Config): Promise<typeof ALREADY_RUNNING | 'stopped'> {
+export async function runDaemon(
+  config: Config,
+  stopSignals: readonly NodeJS.Signals[],
+): Promise<typeof ALREADY_RUNNING | 'stopped'> {
   const { home } = config
   for (const folder of [home.config, home.state, home.run]) ensurePrivateFolder(folder)
   // Before anything that costs time: of twenty that race to start, nineteen leave here.
   const lock = takeLock(home.lockFile)
   if (!lock) return ALREADY_RUNNING
   try {
-    await serve(config)
+    await serve(config, stopSignals)
   } finally {
     lock.release()
   }
   return 'stopped'
 }
 
-async function serve(config: Config): Promise<void> {
+async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Promise<void> {
   const { home } = config
   const now = Date.now
   const log = createLog((line) => process.stderr.write(line), now)
@@ -125,7 +128,7 @@ async function serve(config: Config): Promise<void> {
     endLostSessions(context).catch((error: unknown) => log.error('lost sessions', error))
   }, TIMING.graceMs)
 
-  const why = await untilStopped(stop.promise)
+  const why = await untilStopped(stop.promise, stopSignals)
   status = 'stopping'
   log.info('stopping', { why })
   clearTimeout(grace)
@@ -164,10 +167,10 @@ async function noteStart(context: Context, interrupted: number): Promise<void> {
     .catch((error: unknown) => context.log.error('the start could not be recorded', error))
 }
 
-function untilStopped(asked: Promise<string>): Promise<string> {
+function untilStopped(asked: Promise<string>, signals: readonly NodeJS.Signals[]): Promise<string> {
   return new Promise((resolve) => {
     asked.then(resolve)
-    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    for (const signal of signals) {
       process.once(signal, () => resolve(signal))
     }
   })

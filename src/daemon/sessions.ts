@@ -1,5 +1,6 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
+import { StringDecoder } from 'node:string_decoder'
 import { clientFrame } from '../api/schemas.ts'
 import {
   type ClientFrame,
@@ -264,9 +265,9 @@ function outOfOrder(): BrokerError {
 /** The lines of a socket; one that grows too long is refused before it is complete. */
 async function* lines(socket: Socket): AsyncGenerator<string> {
   let rest = ''
-  socket.setEncoding('utf8')
+  const decoder = new StringDecoder('utf8') // an HTTP server's sockets refuse setEncoding
   for await (const chunk of socket) {
-    rest += chunk
+    rest += decoder.write(chunk as Buffer)
     for (let at = rest.indexOf('\n'); at >= 0; at = rest.indexOf('\n')) {
       yield rest.slice(0, at)
       rest = rest.slice(at + 1)

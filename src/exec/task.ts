@@ -1,7 +1,7 @@
 import type { LeaseView } from '../api/types.ts'
 import { LeaseSession, type SessionPlace, type TaskEnd } from '../client/lease-session.ts'
 import type { BrokerError } from '../errors.ts'
-import { type Child, type ChildEnd, exitStatus, startChild } from '../launch/child.ts'
+import { type Child, type ChildEnd, exitStatus, loadSpawn, startChild } from '../launch/child.ts'
 import { scrubEnvironment } from '../launch/scrub.ts'
 import { type NotRun, pathOf, refused, spawnFailure } from './failure.ts'
 import { endedEarlyLine, leaseLine, outcomeLine, staysLine } from './lines.ts'
@@ -42,6 +42,7 @@ class Task {
   readonly #place: TaskPlace
   readonly #session: LeaseSession
   readonly #signals = new Signals()
+  #kept: Readonly<Record<string, string>> | undefined
   #child: Child | undefined
   #lease: LeaseView | undefined
   #gone: BrokerError | undefined
@@ -50,6 +51,7 @@ class Task {
     this.#options = options
     this.#place = place
     this.#session = new LeaseSession(place, {
+      asked: () => this.#prepare(),
       endedEarly: (lease) => say(endedEarlyLine(this.#lease?.id ?? '', lease)),
       gone: (error) => this.#daemonGone(error),
     })
@@ -58,7 +60,6 @@ class Task {
   /** The environment for the child, once the lease is bound to us. */
   async begin(): Promise<Record<string, string>> {
     this.#signals.listen()
-    const { env } = this.#place
     const asked = this.#session.ask(leaseRequest(this.#options, process.pid))
     const bound = asked.then(async ({ lease, variables }) => {
       this.#lease = lease
@@ -69,14 +70,20 @@ class Task {
       this.#session.close()
       throw refused(error)
     })
-    const { kept } = scrubEnvironment(env, this.#options) // while the daemon is at work
     const { lease, variables } = await whileWaiting(
       'waiting for the lease',
       !this.#options.quiet,
       work,
     )
     if (!this.#options.quiet) say(leaseLine(lease))
-    return { ...kept, ...variables.reveal() }
+    return { ...this.#prepare(), ...variables.reveal() }
+  }
+
+  /** What can be done while the daemon is at work. */
+  #prepare(): Readonly<Record<string, string>> {
+    this.#kept ??= scrubEnvironment(this.#place.env, this.#options).kept
+    loadSpawn()
+    return this.#kept
   }
 
   async abandon(why: NotRun): Promise<never> {

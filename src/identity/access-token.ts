@@ -36,11 +36,7 @@ export async function readAccessToken(
   token: string,
   options: ReadOptions,
 ): Promise<AccessTokenClaims | null> {
-  const claims = await verifyToken(token, {
-    ...options,
-    typ: 'at+jwt',
-    required: [...TEXTS, 'iat'],
-  })
+  const claims = await verifyToken(token, { ...options, typ: 'at+jwt' })
   return claims && isAccessToken(claims) ? claims : null
 }
 

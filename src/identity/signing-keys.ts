@@ -54,7 +54,7 @@ export class SigningKeys {
   /** The claims of a token one of our keys signed, or null. Needs no vault. */
   async verify(
     token: string,
-    options: Pick<VerifyOptions, 'typ' | 'issuer' | 'required'>,
+    options: Pick<VerifyOptions, 'typ' | 'issuer'>,
   ): Promise<JsonObject | null> {
     return verifyToken(token, { ...options, jwks: await this.jwks(), now: this.#now() })
   }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { isForeground } from './foreground.ts'
 
@@ -47,13 +47,18 @@ const FROM_TERMINAL: ReadonlySet<NodeJS.Signals> = new Set([
   'SIGWINCH',
 ])
 
+/** Loaded when asked for and not at the start: there is a better moment than before the first request. */
+export function loadSpawn(): typeof import('node:child_process').spawn {
+  return process.getBuiltinModule('node:child_process').spawn
+}
+
 /**
  * Runs the command on our own standard streams and in our own process group, so that the terminal's
  * job control, interrupt key and window size work as if we were not there. Throws what `spawn`
  * throws; nothing runs then.
  */
 export async function startChild(options: ChildOptions): Promise<Child> {
-  const child = spawn(options.path, options.args, {
+  const child = loadSpawn()(options.path, options.args, {
     argv0: options.name,
     env: options.env,
     stdio: 'inherit',

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 /**
@@ -28,6 +27,7 @@ function groupsFromProc(): Groups {
 }
 
 function groupsFromPs(): Groups {
+  const { execFileSync } = process.getBuiltinModule('node:child_process')
   const text = execFileSync('/bin/ps', ['-o', 'pgid=,tpgid=', '-p', String(process.pid)], {
     encoding: 'latin1',
     timeout: 1000,

@@ -1,5 +1,5 @@
 import type { Issue } from '../api/types.ts'
-import type { Configuration, Environment, Template } from '../core/template.ts'
+import type { Configuration, Environment } from '../core/template.ts'
 import type { CompileContext } from './context.ts'
 import { toTemplate } from './defaults.ts'
 import { checkEnvironment, toEnvironment } from './environments.ts'
@@ -29,10 +29,11 @@ export function compile(document: ReadDocument, context: CompileContext): Compil
     const known = template.environments.flatMap((one) => own(environments, one) ?? [])
     return toTemplate(name, template, known)
   })
+  const names = Object.keys(environments)
   for (const template of Object.values(templates)) {
     const known = template.environments.flatMap((one) => own(environments, one) ?? [])
     findings.push(
-      ...checkNames(template, environments, content.templates[template.name]?.environments ?? []),
+      ...checkNames(template.name, content.templates[template.name]?.environments ?? [], names),
       ...checkLimits(template, known),
       ...checkGrants(template, known, context),
     )
@@ -44,21 +45,17 @@ export function compile(document: ReadDocument, context: CompileContext): Compil
 }
 
 function checkNames(
-  template: Template,
-  environments: Configuration['environments'],
+  template: string,
   written: readonly string[],
-): Finding[] {
+  known: readonly string[],
+): readonly Finding[] {
+  const names = new Set(known)
   return written.flatMap((name, index): Finding[] => {
-    if (own(environments, name)) return []
-    return [
-      {
-        severity: 'error',
-        message: `there is no environment ${quoted(name)}`,
-        path: ['templates', template.name, 'environments', index],
-        at: 'value',
-        near: { word: name, candidates: Object.keys(environments) },
-      },
-    ]
+    if (names.has(name)) return []
+    const path = ['templates', template, 'environments', index]
+    const message = `there is no environment ${quoted(name)}`
+    const near = { word: name, candidates: known }
+    return [{ severity: 'error', message, path, at: 'value', near }]
   })
 }
 

@@ -24,21 +24,23 @@ export function diffReach(
   // Operations of two providers have nothing in common but perhaps their names.
   const same = before && after && before.provider === after.provider && before.exact === after.exact
   const was = same ? before : undefined
-  const is = after
-  const gone = same || !before ? before : undefined
   return [
-    ...say('widens', 'may now', added(is?.allow, was?.allow, was?.approve)),
-    ...say('widens', 'may now', added(is?.approve, was?.allow, was?.approve), ' with approval'),
-    ...say('widens', 'no longer needs approval for', common(is?.allow, was?.approve, was?.allow)),
+    ...say('widens', 'may now', added(after?.allow, was?.allow, was?.approve)),
+    ...say('widens', 'may now', added(after?.approve, was?.allow, was?.approve), ' with approval'),
+    ...say(
+      'widens',
+      'no longer needs approval for',
+      common(after?.allow, was?.approve, was?.allow),
+    ),
     // As patterns, what one gave up another may still allow: only the catalogue could tell.
-    ...(is?.exact
+    ...(after?.exact
       ? []
-      : say('widens', 'no longer names', added(was?.approve, is?.approve), ' for approval')),
-    ...say('widens', 'is no longer denied', added(was?.deny, is?.deny)),
-    ...say('narrows', 'now needs approval for', common(is?.approve, was?.allow, is?.allow)),
-    ...say('narrows', 'is now denied', added(is?.deny, was?.deny)),
-    ...say('narrows', 'may no longer', added(gone?.allow, is?.allow, is?.approve)),
-    ...say('narrows', 'may no longer', added(gone?.approve, is?.allow, is?.approve)),
+      : say('widens', 'no longer names', added(was?.approve, after?.approve), ' for approval')),
+    ...say('widens', 'is no longer denied', added(was?.deny, after?.deny)),
+    ...say('narrows', 'now needs approval for', common(after?.approve, was?.allow, after?.allow)),
+    ...say('narrows', 'is now denied', added(was && after?.deny, was?.deny)),
+    ...say('narrows', 'may no longer', added(before?.allow, after?.allow, after?.approve)),
+    ...say('narrows', 'may no longer', added(before?.approve, after?.allow, after?.approve)),
   ]
 }
 

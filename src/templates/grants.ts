@@ -26,6 +26,7 @@ export function checkGrants(
  */
 function checkPlaces(template: Template, environments: readonly Environment[]): Finding[] {
   if (environments.length === 0) return []
+  const candidates = new Set(environments.flatMap(({ bindings }) => Object.keys(bindings)))
   return Object.keys(template.grants).flatMap((grant): Finding[] => {
     const lacking = environments.filter(({ bindings }) => !Object.hasOwn(bindings, grant))
     const path = ['templates', template.name, 'grants', grant]
@@ -35,7 +36,6 @@ function checkPlaces(template: Template, environments: readonly Environment[]): 
       const message = `grant ${quoted(grant)} has no place in ${names}: leases there are without it`
       return [{ severity: 'warning', message, path, at: 'key' }]
     }
-    const candidates = environments.flatMap(({ bindings }) => Object.keys(bindings))
     const message = `grant ${quoted(grant)} has no place in any environment of template ${quoted(template.name)}`
     return [{ severity: 'error', message, path, at: 'key', near: { word: grant, candidates } }]
   })

@@ -102,12 +102,13 @@ function kindOf(value: unknown): string {
 
 /** Positions by path, for a tree that `plain` accepted. */
 export function locator(root: Node, at: At): Locate {
+  const indexes = new Map<YAMLMap, KeyIndex>()
   return (path, end) => {
     let node: unknown = root
     let key: unknown
     for (const step of path) {
-      const next = descend(node, step)
-      if (!next) break
+      const next = descend(node, step, indexes)
+      if (!next) return at(offsetOf(key) ?? 0)
       key = next.key
       node = next.value
     }
@@ -116,13 +117,22 @@ export function locator(root: Node, at: At): Locate {
   }
 }
 
-function descend(node: unknown, step: string | number) {
+type KeyIndex = ReadonlyMap<string, { readonly key: unknown; readonly value: unknown }>
+
+function descend(node: unknown, step: string | number, indexes: Map<YAMLMap, KeyIndex>) {
   if (isSeq(node)) {
     const item = node.items[Number(step)]
     return item === undefined ? undefined : { key: item, value: item }
   }
   if (!isMap(node)) return undefined
-  return node.items.find(({ key }) => isScalar(key) && key.value === String(step))
+  // Built once for each map: a file may have as many mistakes as keys.
+  const index = indexes.get(node) ?? indexOf(node)
+  indexes.set(node, index)
+  return index.get(String(step))
+}
+
+function indexOf(map: YAMLMap): KeyIndex {
+  return new Map(map.items.map((pair) => [isScalar(pair.key) ? String(pair.key.value) : '', pair]))
 }
 
 function offsetOf(node: unknown): number | undefined {

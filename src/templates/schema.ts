@@ -57,10 +57,12 @@ const pattern = z
   .max(200)
   .meta({ description: 'a risk class, an operation, or a glob like deployment*' })
 
+const patterns = z.array(pattern).max(1000)
+
 const rule = z.strictObject({
-  allow: z.array(pattern).optional(),
-  approve: z.array(pattern).optional(),
-  deny: z.array(pattern).optional(),
+  allow: patterns.optional(),
+  approve: patterns.optional(),
+  deny: patterns.optional(),
 })
 
 const oidc = z.strictObject({

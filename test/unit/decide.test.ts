@@ -125,6 +125,12 @@ describe('resolveOperations', () => {
     expect(decide(rule({ allow: ['write'] }), SCOPES, 'orders:write')).toBe('deny')
   })
 
+  it('lets a deny rule name a scope that no other rule names', () => {
+    const own = rule({ allow: ['orders:read'], deny: ['orders:delete'] })
+    expect(resolveOperations(own, SCOPES).unknown).toEqual([])
+    expect(decide(own, SCOPES, 'orders:delete')).toBe('deny')
+  })
+
   it('refuses names of one’s own that no scope may have', () => {
     for (const bad of ['a b', 'a"b', 'a\\b', 'a\nb', 'ä', '']) {
       const { allowed, unknown } = resolveOperations(rule({ allow: [bad] }), SCOPES)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BrokerCommand } from '../../cli/base-command.ts'
-import { isAlive, runningDaemon } from '../../cli/daemon-probe.ts'
+import { endOf, runningDaemon } from '../../cli/daemon-probe.ts'
 import { whileWaiting } from '../../cli/spinner.ts'
 import { BrokerError } from '../../errors.ts'
 
@@ -18,8 +18,9 @@ export default class DaemonStop extends BrokerCommand {
     await this.parse(DaemonStop)
     const health = await runningDaemon(this.home)
     if (health !== null) {
+      const hasEnded = endOf(health.pid)
       await this.request('daemonStop', {}, null)
-      await whileWaiting('waiting for the daemon to end', () => gone(health.pid))
+      await whileWaiting('waiting for the daemon to end', () => until(hasEnded, health.pid))
     }
     const result = { stopped: health !== null, pid: health?.pid ?? null }
     this.show(result, ({ stopped, pid }) => [stopped ? `stopped, was pid ${pid}` : 'not running'])
@@ -27,9 +28,9 @@ export default class DaemonStop extends BrokerCommand {
 }
 
 /** The process, not just its socket: only then are lock and database free. */
-async function gone(pid: number): Promise<void> {
+async function until(hasEnded: () => boolean, pid: number): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS
-  while (isAlive(pid)) {
+  while (!hasEnded()) {
     if (Date.now() > deadline) {
       throw new BrokerError('daemon_unreachable', `the daemon (pid ${pid}) has not ended yet`, {
         hint: 'broker daemon logs may say what it waits for',

@@ -40,7 +40,12 @@ export async function grant(
   const schemas = await grantSchemas(session, role, target.schemas)
   const tables = await listTables(session, operations, target)
   await grantAll(session, role, 'TABLE', tables)
-  await grantAll(session, role, 'SEQUENCE', await listSequences(session, operations, target, tables))
+  await grantAll(
+    session,
+    role,
+    'SEQUENCE',
+    await listSequences(session, operations, target, tables),
+  )
   return {
     tables: tables.length,
     granted: await effective(session, role, operations, tables),
@@ -82,7 +87,8 @@ async function grantSchemas(
     [wanted, role],
   )
   const open = schemas.filter(({ has, may }) => may && !has).map(({ name }) => quote(name))
-  if (open.length > 0) await session.run(`GRANT USAGE ON SCHEMA ${open.join(', ')} TO ${quote(role)}`)
+  if (open.length > 0)
+    await session.run(`GRANT USAGE ON SCHEMA ${open.join(', ')} TO ${quote(role)}`)
   return schemas.map(({ name }) => name)
 }
 
@@ -164,5 +170,7 @@ function missing({ tables }: Target, found: readonly Relation[]): readonly strin
   const wanted = tables ?? []
   const here = (schema: string | null, name: string) =>
     found.some((table) => table.name === name && (schema === null || table.schema === schema))
-  return wanted.filter(({ schema, name }) => !here(schema, name)).map(({ schema, name }) => (schema === null ? name : `${schema}.${name}`))
+  return wanted
+    .filter(({ schema, name }) => !here(schema, name))
+    .map(({ schema, name }) => (schema === null ? name : `${schema}.${name}`))
 }

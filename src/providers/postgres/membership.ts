@@ -11,11 +11,12 @@ const { escapeIdentifier: quote } = pg
  */
 export async function becomeMember(session: Session, role: string): Promise<void> {
   if (session.admin.super) return
+  const separate = session.admin.version >= 160_000
   const [row] = await session.rows<{ member: boolean }>(
-    `SELECT pg_has_role($1::name, 'USAGE') AS member`,
+    `SELECT pg_has_role($1::name, 'USAGE') ${separate ? `AND pg_has_role($1::name, 'SET')` : ''} AS member`,
     [role],
   )
   if (row?.member) return
-  const options = session.admin.version >= 160_000 ? ' WITH INHERIT TRUE, SET TRUE' : ''
+  const options = separate ? ' WITH INHERIT TRUE, SET TRUE' : ''
   await session.run(`GRANT ${quote(role)} TO ${quote(session.admin.name)}${options}`)
 }

@@ -4,8 +4,8 @@ import { newBearer } from '../../lib/ids.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { MintRequest, World } from '../provider.ts'
 import { grant, type Outcome } from './grants.ts'
-import { catalogue } from './operations.ts'
 import { becomeMember } from './membership.ts'
+import { catalogue } from './operations.ts'
 import { scramVerifier } from './scram.ts'
 import type { Session } from './session.ts'
 import { targetFrom } from './target.ts'
@@ -33,7 +33,12 @@ export async function mintRole(
   const target = targetFrom(request.target)
   const operations = request.operations.filter((operation) => catalogue.operations.has(operation))
   const password = new Secret(newBearer('', world.random))
-  const create = createRole(role, target.connectionLimit, await scramVerifier(password, world.random), request.notAfter)
+  const create = createRole(
+    role,
+    target.connectionLimit,
+    await scramVerifier(password, world.random),
+    request.notAfter,
+  )
   const { oid, outcome } = await exclusively(session, async () => {
     await session.run(create)
     // Now, while the role can do nothing yet: it could not be stopped from keeping us out later.
@@ -53,7 +58,9 @@ function createRole(role: string, connections: number, verifier: string, notAfte
 }
 
 async function oidOf(session: Session, role: string): Promise<number> {
-  const [row] = await session.rows<{ oid: number }>('SELECT oid FROM pg_roles WHERE rolname = $1', [role])
+  const [row] = await session.rows<{ oid: number }>('SELECT oid FROM pg_roles WHERE rolname = $1', [
+    role,
+  ])
   return row?.oid ?? 0
 }
 
@@ -61,29 +68,45 @@ function refuseEmpty(session: Session, request: MintRequest, outcome: Outcome): 
   const { connection, admin } = session
   const details = { connection, grant: request.grant }
   if (!outcome.mayConnect) {
-    throw new BrokerError('provider_failed', `"${admin.name}" may not let a role connect to the database of "${connection}"`, {
-      hint: `as its owner run: GRANT CONNECT ON DATABASE … TO ${quote(admin.name)} WITH GRANT OPTION`,
-      details,
-    })
+    throw new BrokerError(
+      'provider_failed',
+      `"${admin.name}" may not let a role connect to the database of "${connection}"`,
+      {
+        hint: `as its owner run: GRANT CONNECT ON DATABASE … TO ${quote(admin.name)} WITH GRANT OPTION`,
+        details,
+      },
+    )
   }
   const { schemas } = targetFrom(request.target)
   if (outcome.missingSchemas.length === schemas.length) {
-    throw new BrokerError('provider_failed', `the database of "${connection}" has no schema ${list(schemas)}`, {
-      hint: 'correct schemas in broker.yaml',
-      details,
-    })
+    throw new BrokerError(
+      'provider_failed',
+      `the database of "${connection}" has no schema ${list(schemas)}`,
+      {
+        hint: 'correct schemas in broker.yaml',
+        details,
+      },
+    )
   }
   if (outcome.tables === 0 && outcome.missingTables.length > 0) {
-    throw new BrokerError('provider_failed', `the database of "${connection}" has no table ${list(outcome.missingTables)}`, {
-      hint: 'correct tables in broker.yaml',
-      details,
-    })
+    throw new BrokerError(
+      'provider_failed',
+      `the database of "${connection}" has no table ${list(outcome.missingTables)}`,
+      {
+        hint: 'correct tables in broker.yaml',
+        details,
+      },
+    )
   }
   if (outcome.tables > 0 && outcome.granted.every(({ effective }) => effective === 0)) {
-    throw new BrokerError('provider_failed', `"${admin.name}" may not grant anything on the tables of "${connection}"`, {
-      hint: `use the role that owns them, or run as their owner: GRANT … ON ALL TABLES IN SCHEMA ${schemas.map(quote).join(', ')} TO ${quote(admin.name)} WITH GRANT OPTION`,
-      details,
-    })
+    throw new BrokerError(
+      'provider_failed',
+      `"${admin.name}" may not grant anything on the tables of "${connection}"`,
+      {
+        hint: `use the role that owns them, or run as their owner: GRANT … ON ALL TABLES IN SCHEMA ${schemas.map(quote).join(', ')} TO ${quote(admin.name)} WITH GRANT OPTION`,
+        details,
+      },
+    )
   }
 }
 

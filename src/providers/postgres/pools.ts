@@ -39,7 +39,11 @@ export class Pools {
   }
 
   /** Runs `work` in a session. One that failed is not used again: nobody knows what state it is in. */
-  async use<T>(place: Place, signal: AbortSignal, work: (session: Session) => Promise<T>): Promise<T> {
+  async use<T>(
+    place: Place,
+    signal: AbortSignal,
+    work: (session: Session) => Promise<T>,
+  ): Promise<T> {
     const session = await this.open(place, signal)
     try {
       const value = await work(session)
@@ -77,7 +81,9 @@ export class Pools {
 
 function keyOf({ connection, server, database }: Place): string {
   const login = { ...server, password: server.password.reveal() }
-  return createHash('sha256').update(JSON.stringify([connection, login, database])).digest('hex')
+  return createHash('sha256')
+    .update(JSON.stringify([connection, login, database]))
+    .digest('hex')
 }
 
 /** Every setting that the driver would otherwise look up in the daemon's own environment is named. */
@@ -103,7 +109,10 @@ function poolConfig({ connection, server, database }: Place): pg.PoolConfig {
 }
 
 /** A client that arrives after its caller has gone is closed, not leaked. */
-async function abortable(arrival: Promise<pg.PoolClient>, signal: AbortSignal): Promise<pg.PoolClient> {
+async function abortable(
+  arrival: Promise<pg.PoolClient>,
+  signal: AbortSignal,
+): Promise<pg.PoolClient> {
   const gone = Promise.withResolvers<never>()
   const leave = () => gone.reject(signal.reason)
   signal.addEventListener('abort', leave, { once: true })

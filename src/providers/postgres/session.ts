@@ -53,7 +53,11 @@ export class Session {
   }
 
   /** Takes a client over and, the first time, pins its settings. */
-  static async start(client: pg.PoolClient, connection: string, signal: AbortSignal): Promise<Session> {
+  static async start(
+    client: pg.PoolClient,
+    connection: string,
+    signal: AbortSignal,
+  ): Promise<Session> {
     const session = new Session(client, connection, signal)
     try {
       session.#admin = known.get(client) ?? (await session.#prepare())
@@ -73,10 +77,14 @@ export class Session {
     await this.run(SETTINGS)
     const [admin] = await this.rows<Admin>(FACTS)
     if (admin && admin.version >= OLDEST) return admin
-    throw new BrokerError('provider_failed', `the server of "${this.connection}" is older than PostgreSQL 12`, {
-      hint: 'use a newer server',
-      details: { connection: this.connection },
-    })
+    throw new BrokerError(
+      'provider_failed',
+      `the server of "${this.connection}" is older than PostgreSQL 12`,
+      {
+        hint: 'use a newer server',
+        details: { connection: this.connection },
+      },
+    )
   }
 
   /** Rows of one statement. Throws what the driver throws; `Pools.use` makes it ours. */

@@ -33,9 +33,14 @@ export function parseTarget(target: JsonObject): Target {
   for (const key of Object.keys(target)) {
     if (KEYS.includes(key)) continue
     const near = nearest(key, KEYS)
-    throw invalid([key], `a postgres target has no "${key}"`, near ? `did you mean "${near}"?` : `it has ${KEYS.join(', ')}`)
+    throw invalid(
+      [key],
+      `a postgres target has no "${key}"`,
+      near ? `did you mean "${near}"?` : `it has ${KEYS.join(', ')}`,
+    )
   }
-  const tables = target['tables'] === undefined ? null : names(target['tables'], 'tables').map(tableName)
+  const tables =
+    target['tables'] === undefined ? null : names(target['tables'], 'tables').map(tableName)
   return {
     schemas: schemasOf(target, tables),
     tables,
@@ -56,10 +61,14 @@ function schemasOf(target: JsonObject, tables: readonly TableName[] | null): rea
     return [...new Set([...plain, ...named])]
   }
   const schemas = names(target['schemas'], 'schemas')
-  schemas.forEach((schema, index) => refuseSystem(schema, ['schemas', index]))
+  for (const [index, schema] of schemas.entries()) refuseSystem(schema, ['schemas', index])
   tables?.forEach(({ schema }, index) => {
     if (schema === null || schemas.includes(schema)) return
-    throw invalid(['tables', index], `schema "${schema}" of a table is not among the schemas`, 'add it to schemas, or drop the table')
+    throw invalid(
+      ['tables', index],
+      `schema "${schema}" of a table is not among the schemas`,
+      'add it to schemas, or drop the table',
+    )
   })
   return [...new Set(schemas)]
 }
@@ -67,7 +76,11 @@ function schemasOf(target: JsonObject, tables: readonly TableName[] | null): rea
 function tableName(text: string, index: number): TableName {
   const [, schema, name] = PARTS.exec(text) ?? []
   if (name === undefined) {
-    throw invalid(['tables', index], `"${text}" is not a table name`, 'write name, schema.name or "odd name", the quotes as in SQL')
+    throw invalid(
+      ['tables', index],
+      `"${text}" is not a table name`,
+      'write name, schema.name or "odd name", the quotes as in SQL',
+    )
   }
   const plain = schema === undefined ? null : unquote(schema)
   if (plain !== null) refuseSystem(plain, ['tables', index])
@@ -92,10 +105,19 @@ function names(value: Json | undefined, key: string): readonly string[] {
 
 function checkedName(name: Json | undefined, path: readonly (string | number)[]): string {
   const most = path[0] === 'tables' ? 4 * MOST_BYTES : MOST_BYTES
-  if (typeof name === 'string' && name !== '' && !name.includes('\0') && Buffer.byteLength(name) <= most) {
+  if (
+    typeof name === 'string' &&
+    name !== '' &&
+    !name.includes('\0') &&
+    Buffer.byteLength(name) <= most
+  ) {
     return name
   }
-  throw invalid(path, `"${path[0]}" holds something that is not a name`, `a name is text of 1 to ${MOST_BYTES} bytes`)
+  throw invalid(
+    path,
+    `"${path[0]}" holds something that is not a name`,
+    `a name is text of 1 to ${MOST_BYTES} bytes`,
+  )
 }
 
 function databaseOf(value: Json | undefined): string | null {
@@ -104,8 +126,18 @@ function databaseOf(value: Json | undefined): string | null {
 
 function limitOf(value: Json | undefined): number {
   if (value === undefined) return DEFAULT_CONNECTIONS
-  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= MOST_CONNECTIONS) return value
-  throw invalid(['connectionLimit'], '"connectionLimit" must be a whole number of connections', `write 1 to ${MOST_CONNECTIONS}`)
+  if (
+    typeof value === 'number' &&
+    Number.isInteger(value) &&
+    value > 0 &&
+    value <= MOST_CONNECTIONS
+  )
+    return value
+  throw invalid(
+    ['connectionLimit'],
+    '"connectionLimit" must be a whole number of connections',
+    `write 1 to ${MOST_CONNECTIONS}`,
+  )
 }
 
 function invalid(path: readonly (string | number)[], message: string, hint: string): BrokerError {

@@ -15,7 +15,8 @@ export function tlsOptions(connection: string, server: Server): false | Connecti
   if (server.sslRootCert === 'system') return {}
   const ca = server.sslRootCert === null ? {} : { ca: readRoots(connection, server.sslRootCert) }
   if (server.sslMode === 'verify-full') return ca
-  if (server.sslMode === 'require' && server.sslRootCert === null) return { rejectUnauthorized: false }
+  if (server.sslMode === 'require' && server.sslRootCert === null)
+    return { rejectUnauthorized: false }
   // The chain is checked, the name is not. `require` with roots means the same in libpq.
   return { ...ca, checkServerIdentity: () => undefined }
 }

@@ -26,7 +26,7 @@ export async function exclusively<T>(session: Session, work: () => Promise<T>): 
       return value
     } catch (error) {
       if (session.signal.aborted) throw error
-      await session.run('ROLLBACK')
+      await session.run('ROLLBACK').catch(() => {}) // the first error is the one to tell
       const repeatable = isConflict(error) || REPEATABLE.test(codeOf(error) ?? '')
       if (!repeatable || attempt === ATTEMPTS) throw error
       await sleep(10 * attempt, undefined, { signal: session.signal })
@@ -46,13 +46,13 @@ async function takeLock(session: Session): Promise<void> {
 
 /** Any session may take any advisory lock, so say who has it. */
 async function heldBy(session: Session, cause: unknown): Promise<BrokerError> {
-  const [holder] = await session.rows<{ pid: number; role: string | null }>(
+  const [holder] = await session.rows<{ pid: number | null; role: string | null }>(
     `SELECT l.pid, a.usename::text AS role FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
      WHERE l.locktype = 'advisory' AND l.granted AND l.classid = $1 AND l.objid = $2
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
     [LOCK_CLASS, LOCK_OBJECT],
   )
-  const who = holder ? `"${holder.role}" (pid ${holder.pid})` : 'another session'
+  const who = holder?.role ? `"${holder.role}" (pid ${holder.pid})` : 'another session'
   return new BrokerError(
     'provider_unavailable',
     `the broker's lock on the server of "${session.connection}" is held by ${who}`,

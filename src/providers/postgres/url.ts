@@ -54,7 +54,8 @@ export function parseUrl(connection: Connection): Server {
   const [, user, password, host, port, database, query] = parts.map((part) => part ?? '')
   const parameters = parseQuery(connection, query ?? '')
   const name = decode(connection, user)
-  if (name === '') throw invalid(connection, 'names no role', 'write postgresql://user:password@host/database')
+  if (name === '')
+    throw invalid(connection, 'names no role', 'write postgresql://user:password@host/database')
   return {
     host: hostOf(connection, decode(connection, host), parameters.get('host')),
     port: portOf(connection, port || parameters.get('port')),
@@ -93,7 +94,11 @@ function parseQuery(connection: Connection, query: string): ReadonlyMap<string, 
 function hostOf(connection: Connection, inUrl: string, inQuery: string | undefined): string {
   const host = (inUrl || inQuery || '').replace(/^\[(.*)\]$/, '$1')
   if (host !== '' && !host.includes(',')) return host
-  throw invalid(connection, 'names no single host', 'write one host, or %2F-encoded the folder of its socket')
+  throw invalid(
+    connection,
+    'names no single host',
+    'write one host, or %2F-encoded the folder of its socket',
+  )
 }
 
 function portOf(connection: Connection, text: string | undefined): number {

@@ -33,7 +33,9 @@ export function clientVariables(
 function databaseUrl(server: Server, database: string, user: string, password: string): string {
   const query = [
     ...(server.sslMode === null ? [] : [`sslmode=${server.sslMode}`]),
-    ...(server.sslRootCert === null ? [] : [`sslrootcert=${encodeURIComponent(server.sslRootCert)}`]),
+    ...(server.sslRootCert === null
+      ? []
+      : [`sslrootcert=${encodeURIComponent(server.sslRootCert)}`]),
   ].join('&')
   const login = `${encodeURIComponent(user)}:${encodeURIComponent(password)}`
   return `postgresql://${login}@${urlHost(server.host)}:${server.port}/${pathPart(database)}${query && `?${query}`}`
