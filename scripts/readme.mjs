@@ -14,7 +14,9 @@ function usage({ id, usage, args, flags }) {
     const shown = name.toUpperCase() + (multiple ? '...' : '')
     return required ? shown : `[${shown}]`
   })
-  const options = Object.values(flags).map((flag) => {
+  const last = (flag) => (flag.name === 'json' ? 1 : 0)
+  const ordered = Object.values(flags).sort((a, b) => last(a) - last(b))
+  const options = ordered.map((flag) => {
     const value = flag.type === 'option' ? ` ${flag.helpValue ?? flag.name.toUpperCase()}` : ''
     const shown = `--${flag.name}${value}`
     return flag.required ? shown : `[${shown}]${flag.multiple ? '...' : ''}`

@@ -80,7 +80,7 @@ function reach(template: string, wanted: Isolation, reached: Isolation): Isolati
 
 /** What needs parts that do not exist yet is refused, never ignored. */
 function refuseUnenforceable({ template, environment }: Choice): void {
-  if (template.egress !== 'open' && template.egress.length > 0) {
+  if (template.egress !== 'open') {
     throw new BrokerError(
       'unsupported',
       `template "${template.name}" limits egress, which this version cannot enforce`,

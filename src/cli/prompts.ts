@@ -25,23 +25,15 @@ export function askSecret(message: string): Promise<Secret> {
 
 interface Context {
   readonly output: NodeJS.WritableStream
-  readonly signal: AbortSignal
 }
 
 async function ask<T>(question: (context: Context) => Promise<T>): Promise<T> {
-  // At the end of input the question is never answered and the process would simply run dry, with
-  // exit code 0 for something that was not done.
-  const dry = new AbortController()
-  const runDry = () => dry.abort()
-  process.once('beforeExit', runDry)
   try {
-    return await question({ output: process.stderr, signal: dry.signal })
+    return await question({ output: process.stderr })
   } catch (error) {
     if (error instanceof Error && /^(?:Exit|Abort|Cancel)PromptError$/.test(error.name)) {
       throw new Interrupted()
     }
     throw error
-  } finally {
-    process.off('beforeExit', runDry)
   }
 }

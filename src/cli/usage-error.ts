@@ -28,18 +28,36 @@ export function usageError(
   return new BrokerError('usage', flagMessage(error.message), options)
 }
 
-/** The nearest command is looked for among as many words as it has itself. */
+/** The nearest command is looked for inside its topic, if that exists; never beyond two words. */
 export function unknownCommand(argv: readonly string[], manifest: Manifest): BrokerError {
-  const words = wordsOf(argv)
-  const topics = new Set(Object.keys(manifest).flatMap((id) => id.split(':').slice(0, -1)))
-  const depth = topics.has(words[0] ?? '') ? 2 : 1
-  const wanted = words.slice(0, depth).join(' ')
+  const [first = '', second] = wordsOf(argv)
+  if (first === '') {
+    return new BrokerError('usage', 'the command has to come first, before its flags', {
+      hint: 'for example broker tokens --json; broker help lists all commands',
+    })
+  }
   const names = Object.keys(manifest).map(spaced)
-  const alike = names.filter((name) => name.split(' ').length === depth)
-  const near = nearest(wanted, alike) ?? nearest(words.slice(0, 2).join(' '), names)
+  const siblings = names.filter((name) => name.startsWith(`${first} `))
+  const inTopic = siblings.length > 0 && second !== undefined
+  const wanted = inTopic ? `${first} ${second}` : first
+  const near = inTopic ? nearestIn(first, second, siblings) : nearestOf(first, second, names)
   return new BrokerError('usage', `unknown command "${wanted}"`, {
     hint: near === undefined ? 'broker help lists all commands' : `did you mean "broker ${near}"?`,
   })
+}
+
+function nearestIn(topic: string, word: string, siblings: readonly string[]): string | undefined {
+  const near = nearest(
+    word,
+    siblings.map((name) => name.slice(topic.length + 1)),
+  )
+  return near === undefined ? undefined : `${topic} ${near}`
+}
+
+/** A command of one word, or one of two whose topic is misspelt. */
+function nearestOf(first: string, second: string | undefined, names: readonly string[]) {
+  const two = second === undefined ? undefined : nearest(`${first} ${second}`, names)
+  return nearest(first, names) ?? two
 }
 
 function wordsOf(argv: readonly string[]): string[] {

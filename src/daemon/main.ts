@@ -16,6 +16,8 @@ async function startedByCommand(): Promise<void> {
   process.on('SIGHUP', () => {}) // the terminal it was started from may close
   const { runDaemon } = await loadRun(config.home)
   await runDaemon({ ...config, passphrase: passphrase ?? config.passphrase }, ['SIGTERM', 'SIGINT'])
+  // All is saved and closed. A keychain call that hangs would keep the process for half a minute.
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000).unref()
 }
 
 /** Everything heavy, compiled once: the cache lies in a folder that only we can write. */

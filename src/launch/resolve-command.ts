@@ -62,7 +62,10 @@ function windowsExtensions(command: string, env: Environment): readonly string[]
 
 function kindOf(path: string): 'executable' | 'not-executable' | 'no-file' | 'nothing' {
   try {
-    if (!statSync(path).isFile()) return 'no-file'
+    // Without an error for what is not there: a long PATH would make many, each with a stack.
+    const found = statSync(path, { throwIfNoEntry: false })
+    if (found === undefined) return 'nothing'
+    if (!found.isFile()) return 'no-file'
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EACCES'
       ? 'no-file'

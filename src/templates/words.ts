@@ -12,9 +12,13 @@ export function codePoint(character: string): string {
   return `U+${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, '0')}`
 }
 
-/** Text of the file in a message: quoted, escaped, and cut, so that it stays one readable line. */
+/**
+ * Text of the file in a message: quoted, escaped, and cut, so that it stays one readable line. The
+ * password of a URL pasted into the wrong place is left out.
+ */
 export function quoted(text: string): string {
-  return JSON.stringify(text.length > SHOWN ? `${text.slice(0, SHOWN)}…`.toWellFormed() : text)
+  const safe = text.replaceAll(/\/\/[^/\s]*@/g, '//…@')
+  return JSON.stringify(safe.length > SHOWN ? `${safe.slice(0, SHOWN)}…`.toWellFormed() : safe)
 }
 
 /** What stands there, for "found …". */

@@ -36,6 +36,21 @@ const ESCAPE = '\u001b'
 
 describe('wrong use ends with 2, one line and a hint, before any daemon is asked', () => {
   const cases = [
+    {
+      args: ['--env', 'x', 'exec'],
+      says: 'the command has to come first',
+      hint: 'broker tokens --json',
+    },
+    {
+      args: ['template', 'nosuch'],
+      says: 'unknown command "template nosuch"',
+      hint: 'broker help lists',
+    },
+    {
+      args: ['templat', 'check'],
+      says: 'unknown command "templat"',
+      hint: '"broker template check"',
+    },
     { args: ['tokns'], says: 'unknown command "tokns"', hint: 'did you mean "broker tokens"?' },
     {
       args: ['template', 'chekc', 'f'],
@@ -680,6 +695,20 @@ describe('output', () => {
     )
     expect(result.stdout).toBe('{"leases":[\n0\n')
     expect(result.stderr).toBe('')
+  })
+
+  test('a full disk under standard output is a failure, without a stack', async () => {
+    const command = `"${process.execPath}" "${BIN}" daemon status --json > /dev/full; echo $?`
+    const shown = await new Promise<string>((resolve) =>
+      execFile(
+        'bash',
+        ['-c', `${command} 2>&1`],
+        { env: environment(home.path) },
+        (_, stdout, stderr) => resolve(stdout + stderr),
+      ),
+    )
+    expect(shown).toContain('1\n')
+    expect(shown).not.toContain(' at ')
   })
 
   test('--version, an overview and help of every kind end with 0', async () => {

@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { Secret } from '../../src/lib/secret.ts'
 import { type Postgres, postgresMissing, startPostgres } from '../fixtures/postgres.ts'
@@ -9,6 +10,7 @@ import {
   type Live,
   layGround,
   queryAs,
+  until,
 } from './postgres-bench.ts'
 
 const denied = { code: '42501' }
@@ -307,6 +309,66 @@ describe.skipIf(postgresMissing())('revoking a role', () => {
           expect(await isAlive(client)).toBe(false)
           expect(await ground.leftovers()).toEqual([])
         }
+      })
+
+      it('waits for a mint that is still committing, though its client is gone', async () => {
+        const live = await ground.mint(['SELECT'])
+        await ground.revoke(live)
+        const committing = new pg.Client({
+          host: server.host,
+          port: server.port,
+          user: 'postgres',
+          password: server.password,
+          database: ground.database,
+          ssl: false,
+        })
+        await committing.connect()
+        await committing.query(
+          `BEGIN; SELECT pg_advisory_xact_lock(${0x62726b72}, 1); CREATE ROLE "${live.role}" LOGIN`,
+        )
+        const revoking = ground.provider.revoke(
+          live.recipe,
+          null,
+          ground.connection,
+          ground.world(),
+        )
+        await until('the revocation waits', async () => {
+          const waiting = `SELECT FROM pg_stat_activity WHERE datname = $1 AND wait_event = 'advisory'`
+          return (await ground.sql(waiting, [ground.database])).length > 0
+        })
+        await committing.query('COMMIT')
+        await committing.end()
+        if (kind === 'a superuser' || (await before16())) {
+          expect(await revoking).toMatchObject({ outcome: 'revoked' })
+        } else {
+          // It sees the role, but this one was not made by the admin, who therefore may not drop it.
+          await expect(revoking).rejects.toMatchObject({ code: 'provider_failed' })
+          await server.query(`DROP ROLE "${live.role}"`)
+        }
+        expect(await ground.leftovers()).toEqual([])
+      })
+
+      it('ends a session that outlived its role', async () => {
+        const live = await ground.mint(['SELECT'])
+        const client = await connectAs(live.variables)
+        await ground.sql(`DROP OWNED BY "${live.role}"; DROP ROLE "${live.role}"`)
+        if (kind === 'a superuser') {
+          expect(await ground.revoke(live)).toEqual({ outcome: 'absent' })
+        } else {
+          await expect(ground.revoke(live)).rejects.toMatchObject({
+            code: 'provider_failed',
+            message: expect.stringMatching(/may not end the sessions of/),
+            hint: expect.stringMatching(
+              /^as a superuser run: GRANT pg_signal_backend TO "admin_\w+"$/,
+            ),
+          })
+          const [row] = await ground.sql(
+            `SELECT nspowner::regrole::text AS admin FROM pg_namespace WHERE nspname = 'public'`,
+          )
+          await ground.sql(`GRANT pg_signal_backend TO ${row?.['admin']}`)
+          expect(await ground.revoke(live)).toEqual({ outcome: 'absent' })
+        }
+        expect(await isAlive(client)).toBe(false)
       })
 
       it('refuses to leave anything to a keeper that has been given power', async () => {

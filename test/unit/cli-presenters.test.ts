@@ -1,9 +1,18 @@
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import type { DoctorReport } from '../../src/api/types.ts'
 import { verdictText } from '../../src/cli/audit-text.ts'
+import { endOf } from '../../src/cli/daemon-probe.ts'
 import { statusOf, statusText } from '../../src/cli/daemon-text.ts'
 import { doctorText, hasProblem } from '../../src/cli/finding-text.ts'
 import { leaseRows, troubles } from '../../src/cli/lease-text.ts'
@@ -134,12 +143,21 @@ describe('doctor', () => {
     const folder = mkdtempSync(join(tmpdir(), 'broker-doctor-'))
     try {
       writeFileSync(join(folder, 'config'), '')
-      const section = localSection(resolveHome({ BROKER_HOME: folder }))
-      const report: DoctorReport = { sections: [section] }
+      mkdirSync(join(folder, 'state'), { mode: 0o755 })
+      mkdirSync(join(folder, 'run'), { mode: 0o700 })
+      const report = { sections: [localSection(resolveHome({ BROKER_HOME: folder }))] }
+      const problems = report.sections[0]?.findings.filter(({ level }) => level === 'problem')
+      expect(problems).toEqual([
+        expect.objectContaining({ message: `config folder ${folder}/config is not a folder` }),
+        {
+          level: 'problem',
+          message: `state folder ${folder}/state is open to others (mode 0755)`,
+          hint: `chmod 700 ${folder}/state`,
+        },
+      ])
       expect(hasProblem(report)).toBe(true)
       const text = doctorText(report, PLAIN).join('\n')
       expect(text).toContain(`problem  config folder ${folder}/config is not a folder`)
-      expect(text).toContain('state folder')
       expect(text).toContain('a process of the same user is not a boundary')
     } finally {
       rmSync(folder, { recursive: true })
@@ -187,3 +205,23 @@ describe('a log', () => {
     }
   })
 })
+
+test.runIf(process.platform === 'linux')(
+  'a process that is dead but not collected has ended',
+  async () => {
+    // The shell becomes a `sleep` that never collects the `cat` it started.
+    const parent = spawn('sh', ['-c', 'exec 3<&0; cat <&3 & echo $!; exec sleep 600 <&-'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
+    try {
+      const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)))
+      const hasEnded = endOf(pid)
+      expect(hasEnded()).toBe(false)
+      parent.stdin.end()
+      while (!readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ')) await setImmediate()
+      expect(hasEnded()).toBe(true)
+    } finally {
+      parent.kill('SIGKILL')
+    }
+  },
+)

@@ -260,6 +260,12 @@ const BAD: readonly Bad[] = [
     message: '"pg;drop" is not accepted: a name has letters',
     at: '4:23',
   },
+  {
+    name: 'a whole URL for a connection, without repeating its password',
+    yaml: withBinding('{ connection: "postgres://admin:hunter2@db.example/app" }'),
+    message: '"postgres://…@db.example/app" is not accepted: a name has letters',
+    at: '4:23',
+  },
   // Meaning
   {
     name: 'an unknown environment',

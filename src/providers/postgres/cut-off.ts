@@ -118,11 +118,12 @@ async function terminate(
   } catch (error) {
     if (codeOf(error) !== '42501') throw error
   }
-  // Before version 15 a role could also throw the admin out of itself.
-  for (const role of roles) await becomeMember(session, role.name)
   try {
+    // Before version 15 a role could also throw the admin out of itself, or be in the way of this.
+    for (const role of roles) await becomeMember(session, role.name)
     return await signalAll(session, oids)
   } catch (cause) {
+    if (!/^(42501|42704|55P03)$/.test(codeOf(cause) ?? '')) throw cause
     throw new BrokerError(
       'provider_failed',
       `"${session.admin.name}" may not end the sessions of "${roles[0]?.name}"`,
