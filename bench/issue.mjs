@@ -14,7 +14,10 @@ const root = join(import.meta.dirname, '..')
 const home = mkdtempSync(join(tmpdir(), 'broker-bench-'))
 const env = { ...process.env, BROKER_HOME: home, BROKER_VAULT: 'file' }
 
-const daemon = spawn(process.execPath, [join(root, 'dist/daemon/main.js')], { env, stdio: ['pipe', 'ignore', 'inherit'] })
+const daemon = spawn(process.execPath, [join(root, 'dist/daemon/main.js')], {
+  env,
+  stdio: ['pipe', 'ignore', 'inherit'],
+})
 daemon.stdin.end('{}\n')
 const socketPath = join(home, 'run', 'broker.sock')
 const agent = new Agent({ keepAlive: true, maxSockets: concurrency })
@@ -23,14 +26,20 @@ function call(method, path, body) {
   const text = body === undefined ? undefined : JSON.stringify(body)
   return new Promise((resolve, reject) => {
     const headers = { authorization: `Bearer ${key}` }
-    if (text !== undefined) Object.assign(headers, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+    if (text !== undefined)
+      Object.assign(headers, {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(text),
+      })
     const asking = request({ socketPath, agent, method, path, headers }, (answer) => {
       let got = ''
       answer.setEncoding('utf8')
       answer.on('data', (chunk) => {
         got += chunk
       })
-      answer.on('end', () => (answer.statusCode < 300 ? resolve(JSON.parse(got)) : reject(new Error(got))))
+      answer.on('end', () =>
+        answer.statusCode < 300 ? resolve(JSON.parse(got)) : reject(new Error(got)),
+      )
     })
     asking.on('error', reject)
     asking.end(text)
@@ -69,7 +78,9 @@ async function many(count) {
 
 function baseline(seconds) {
   const db = new DatabaseSync(join(home, 'baseline.sqlite'))
-  db.exec('pragma journal_mode = wal; pragma synchronous = full; create table if not exists t (a integer primary key, b text)')
+  db.exec(
+    'pragma journal_mode = wal; pragma synchronous = full; create table if not exists t (a integer primary key, b text)',
+  )
   const insert = db.prepare('insert into t (b) values (?)')
   let count = 0
   for (const end = performance.now() + seconds * 1000; performance.now() < end; count++) {
@@ -90,7 +101,9 @@ rounds.sort((a, b) => a.ours - b.ours)
 const { ours, bare } = rounds[1]
 console.log('| issue + ack + revoke of a jwt lease over the API | leases/s |')
 console.log('|---|---|')
-console.log(`| ours, ${concurrency} at once, every commit durable (median of 3 × ${total}) | ${Math.round(ours)} |`)
+console.log(
+  `| ours, ${concurrency} at once, every commit durable (median of 3 × ${total}) | ${Math.round(ours)} |`,
+)
 console.log(`| bare SQLite, 4 durable transactions a lease, one at a time | ${Math.round(bare)} |`)
 console.log(`| ratio | ${(ours / bare).toFixed(2)} |`)
 agent.destroy()

@@ -26,7 +26,9 @@ function check(ok, text) {
 
 /** Runs the broker as a person would, showing the command. Returns its exit code and output. */
 function run(args, { quiet = false, extra = {} } = {}) {
-  const shown = args.map((arg) => (/[\s;&|'"]/.test(arg) ? `'${arg.replace(/\s+/g, ' ').slice(0, 60)}…'` : arg))
+  const shown = args.map((arg) =>
+    /[\s;&|'"]/.test(arg) ? `'${arg.replace(/\s+/g, ' ').slice(0, 60)}…'` : arg,
+  )
   console.log(dim(`  $ broker ${shown.join(' ')}`))
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [broker, ...args], {
@@ -81,7 +83,13 @@ const api = createServer(async (incoming, answer) => {
   const facts = await introspect(token)
   if (facts.active) stolen = token
   answer.writeHead(facts.active ? 200 : 401, { 'content-type': 'application/json' })
-  answer.end(JSON.stringify(facts.active ? { hello: facts.sub, may: facts.scope, in: facts.env } : { error: 'the token is not good' }))
+  answer.end(
+    JSON.stringify(
+      facts.active
+        ? { hello: facts.sub, may: facts.scope, in: facts.env }
+        : { error: 'the token is not good' },
+    ),
+  )
 })
 await new Promise((resolve) => api.listen(0, '127.0.0.1', resolve))
 const url = `http://127.0.0.1:${api.address().port}/orders`
@@ -102,9 +110,24 @@ const task = `
 try {
   console.log(dim(`a broker of its own in ${home}`))
   step('1. A task gets a credential made for it: one environment, one scope, thirty minutes')
-  const extra = { DEMO_API: url, DEMO_BROKER: broker, AWS_SECRET_ACCESS_KEY: 'a standing key of yours' }
+  const extra = {
+    DEMO_API: url,
+    DEMO_BROKER: broker,
+    AWS_SECRET_ACCESS_KEY: 'a standing key of yours',
+  }
   const ran = await run(
-    ['exec', '--env', 'staging', '--reason', 'demo', '--', process.execPath, '--input-type=module', '-e', task],
+    [
+      'exec',
+      '--env',
+      'staging',
+      '--reason',
+      'demo',
+      '--',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      task,
+    ],
     { extra },
   )
   check(ran.code === 0, 'the task ran and its exit code came through')
@@ -120,7 +143,17 @@ try {
   step('3. A task that is killed, not ended')
   const child = spawn(
     process.execPath,
-    [broker, 'exec', '--quiet', '--env', 'staging', '--', process.execPath, '-e', 'fetch(process.env.DEMO_API, { headers: { authorization: "Bearer " + process.env.BROKER_ACCESS_TOKEN } }).then(() => setInterval(() => {}, 1e6))'],
+    [
+      broker,
+      'exec',
+      '--quiet',
+      '--env',
+      'staging',
+      '--',
+      process.execPath,
+      '-e',
+      'fetch(process.env.DEMO_API, { headers: { authorization: "Bearer " + process.env.BROKER_ACCESS_TOKEN } }).then(() => setInterval(() => {}, 1e6))',
+    ],
     { env: { ...env, ...extra }, stdio: 'ignore' },
   )
   const before = stolen

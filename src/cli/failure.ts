@@ -23,14 +23,20 @@ export function failureOf(error: unknown): Failure {
     const { code, message, hint, details } = error
     return { code, message, hint, details: details ?? {}, exit: exitCode(code) }
   }
-  const kind = error instanceof Error ? error.name : typeof error
   return {
     code: 'internal',
-    message: `unexpected error (${kind})`,
+    message: `unexpected error (${kindOf(error)})`,
     hint: 'run it again with DEBUG=broker to see where, and report it',
     details: {},
     exit: exitCode('internal'),
   }
+}
+
+/** The system's code (`ENOSPC`) or the class: neither can quote anything. */
+function kindOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error
+  const { code } = error as NodeJS.ErrnoException
+  return typeof code === 'string' && /^[A-Z][A-Z0-9_]{2,40}$/.test(code) ? code : error.name
 }
 
 /** Tells the person or the script, and returns the exit code. */

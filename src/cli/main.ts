@@ -12,6 +12,8 @@ import { print } from './terminal.ts'
  */
 export async function main(bin: string): Promise<void> {
   const argv = process.argv.slice(2)
+  // What is thrown where nobody waits for it, such as a full disk under standard output.
+  process.on('uncaughtException', (error) => process.exit(report(error, false)))
   try {
     if (argv.length === 0) return print(OVERVIEW)
     if (argv[0] === '--version') return print([VERSION_LINE])

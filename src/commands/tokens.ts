@@ -26,7 +26,9 @@ export default class Tokens extends BrokerCommand {
   async run(): Promise<void> {
     const { flags } = await this.parse(Tokens)
     const state = flags.all ? 'all' : 'live'
-    const fetch = (cursor?: string) => this.page({ state, environment: flags.env, cursor })
+    // Nothing may be drawn over the picture of --watch.
+    const waiting = flags.watch ? null : 'listing'
+    const fetch = (cursor?: string) => this.page({ state, environment: flags.env, cursor }, waiting)
     const pages = pagesOf(async (cursor) => {
       const { leases, nextCursor } = await fetch(cursor)
       return { items: leases, nextCursor }
@@ -38,8 +40,11 @@ export default class Tokens extends BrokerCommand {
     else await this.list(pages)
   }
 
-  private page(query: Record<string, string | undefined>): Promise<LeaseList> {
-    return this.request('listLeases', { query: { ...query, limit: String(PAGE) } })
+  private page(
+    query: Record<string, string | undefined>,
+    waiting: string | null,
+  ): Promise<LeaseList> {
+    return this.request('listLeases', { query: { ...query, limit: String(PAGE) } }, waiting)
   }
 
   /** A pipe gets everything, a person the newest page: nobody reads a million lines. */

@@ -1,7 +1,7 @@
 import { BrokerError } from '../../src/errors.ts'
+import type { LeaseId } from '../../src/lib/ids.ts'
 import type { JsonObject } from '../../src/lib/json.ts'
 import { Secret } from '../../src/lib/secret.ts'
-import type { LeaseId } from '../../src/lib/ids.ts'
 import type { MintRequest, Provider, Revocation } from '../../src/providers/provider.ts'
 
 /** What really exists upstream, kept apart from everything the broker believes. */
@@ -25,25 +25,37 @@ export function createLedger(): Ledger {
 /** A provider whose upstream is a ledger in the test: named, so it can be cleaned up by name. */
 export function ledgerProvider(ledger: Ledger, overrides: Partial<Provider> = {}): Provider {
   const fail = (step: Step | null | undefined) => {
-    if (step === 'unavailable') throw new BrokerError('provider_unavailable', 'the ledger is down', { hint: 'wait' })
-    if (step === 'failed') throw new BrokerError('provider_failed', 'the ledger refused', { hint: 'ask' })
+    if (step === 'unavailable')
+      throw new BrokerError('provider_unavailable', 'the ledger is down', { hint: 'wait' })
+    if (step === 'failed')
+      throw new BrokerError('provider_failed', 'the ledger refused', { hint: 'ask' })
   }
   return {
     name: 'ledger',
     mode: 'native',
     capability: 'named',
-    catalogue: { operations: new Map([['look', 'read'], ['put', 'write'], ['burn', 'destructive']]), open: false },
+    catalogue: {
+      operations: new Map([
+        ['look', 'read'],
+        ['put', 'write'],
+        ['burn', 'destructive'],
+      ]),
+      open: false,
+    },
     secretPrompt: null,
     consistencyMs: 0,
     parseTarget: (target: JsonObject) => target,
-    plan: (request: MintRequest, installId: string) => ({ name: `broker_${installId}_${request.lease}_${request.grant}` }),
+    plan: (request: MintRequest, installId: string) => ({
+      name: `broker_${installId}_${request.lease}_${request.grant}`,
+    }),
     async mint(request, recipe) {
       const step = ledger.script.mint.shift() ?? ledger.down
       fail(step)
       const name = String(recipe['name'])
       ledger.alive.set(name, { lease: request.lease, notAfter: request.notAfter })
       ledger.minted++
-      if (step === 'lost') throw new BrokerError('provider_unavailable', 'no answer', { hint: 'wait' })
+      if (step === 'lost')
+        throw new BrokerError('provider_unavailable', 'no answer', { hint: 'wait' })
       return {
         variables: new Secret({ LEDGER_KEY: `key-of-${name}` }),
         handle: { name },
@@ -56,7 +68,8 @@ export function ledgerProvider(ledger: Ledger, overrides: Partial<Provider> = {}
       fail(step)
       const there = ledger.alive.delete(String(recipe['name']))
       if (there) ledger.revoked++
-      if (step === 'lost') throw new BrokerError('provider_unavailable', 'no answer', { hint: 'wait' })
+      if (step === 'lost')
+        throw new BrokerError('provider_unavailable', 'no answer', { hint: 'wait' })
       return there ? { outcome: 'revoked', notes: [] } : { outcome: 'absent' }
     },
     async list(_connection, world) {

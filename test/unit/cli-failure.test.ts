@@ -21,6 +21,8 @@ describe('what is said about an error', () => {
       message: 'unexpected error (TypeError)',
       exit: 1,
     })
+    const named = Object.assign(new Error('x'), { name: 'Error', code: 'canary 1' })
+    expect(failureOf(named).message).toBe('unexpected error (Error)')
     expect(failureOf('canary').message).toBe('unexpected error (string)')
   })
 

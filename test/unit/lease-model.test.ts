@@ -42,10 +42,17 @@ type Move =
 const step = fc.constantFrom<Step | null>(null, null, null, 'unavailable', 'failed', 'lost')
 const moves: fc.Arbitrary<Move[]> = fc.array(
   fc.oneof(
-    fc.record({ do: fc.constant('issue' as const), ttlMs: fc.integer({ min: 1000, max: 3_600_000 }), mint: step }),
+    fc.record({
+      do: fc.constant('issue' as const),
+      ttlMs: fc.integer({ min: 1000, max: 3_600_000 }),
+      mint: step,
+    }),
     fc.record({ do: fc.constant('acknowledge' as const), pick: fc.nat(20), session: fc.boolean() }),
     fc.record({ do: fc.constant('revoke' as const), pick: fc.nat(20) }),
-    fc.record({ do: fc.constant('provider' as const), down: fc.constantFrom<Step | null>(null, null, 'unavailable', 'failed') }),
+    fc.record({
+      do: fc.constant('provider' as const),
+      down: fc.constantFrom<Step | null>(null, null, 'unavailable', 'failed'),
+    }),
     fc.record({ do: fc.constant('wait' as const), ms: fc.integer({ min: 1, max: 1_200_000 }) }),
     fc.constant({ do: 'tick' as const }),
     fc.constant({ do: 'restart' as const }),
@@ -67,7 +74,10 @@ async function perform(real: Real, move: Move): Promise<void> {
   switch (move.do) {
     case 'issue': {
       if (move.mint) ledger.script.mint.push(move.mint)
-      const result = await issue(context, OPERATOR, { environment: 'staging', ttlMs: move.ttlMs }).catch(() => null)
+      const result = await issue(context, OPERATOR, {
+        environment: 'staging',
+        ttlMs: move.ttlMs,
+      }).catch(() => null)
       ledger.script.mint.length = 0
       if (!result) return
       const { id, issuedAt, expiresAt } = result.lease
@@ -78,7 +88,10 @@ async function perform(real: Real, move: Move): Promise<void> {
       const id = picked(move.pick)
       const expected = id && known.get(id)
       if (!id || !expected) return
-      const done = await acknowledge(context, id, { session: move.session }).then(() => true, () => false)
+      const done = await acknowledge(context, id, { session: move.session }).then(
+        () => true,
+        () => false,
+      )
       if (done && expected.acknowledgedAt === null) expected.acknowledgedAt = context.clock.now
       if (done && move.session) expected.session = true
       return
@@ -102,7 +115,12 @@ async function perform(real: Real, move: Move): Promise<void> {
       return
     case 'restart': {
       real.boot++
-      real.context = { ...context, bootId: `boot-${real.boot}`, revoking: new Map(), lanes: new Map() }
+      real.context = {
+        ...context,
+        bootId: `boot-${real.boot}`,
+        revoking: new Map(),
+        lanes: new Map(),
+      }
       await recover(real.context)
       for (const expected of known.values()) if (expected.session) expected.over = true
       await endLostSessions(real.context)
@@ -143,7 +161,9 @@ async function atRest(real: Real): Promise<void> {
     expect(lease.state === 'active').toBe(!shouldBeOver(expected, context.clock.now))
   }
   const leases = await context.store.read.leases({ live: false, limit: 1000 })
-  const active = leases.filter((lease) => lease.state === 'active').map((lease) => lease.id as string)
+  const active = leases
+    .filter((lease) => lease.state === 'active')
+    .map((lease) => lease.id as string)
   expect([...ledger.alive.values()].map((one) => one.lease).sort()).toEqual(active.sort())
   for (const lease of leases) await followsTheArrows(context, lease)
   const live = leases.filter((lease) => !hasEnded(lease.state)).length

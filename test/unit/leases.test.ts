@@ -116,7 +116,9 @@ describe('issuing', () => {
 
   it('cleans up by name when the answer to a mint was lost', async () => {
     ledger.script.mint.push('lost')
-    await expect(issue(context, OPERATOR, ask)).rejects.toMatchObject({ code: 'provider_unavailable' })
+    await expect(issue(context, OPERATOR, ask)).rejects.toMatchObject({
+      code: 'provider_unavailable',
+    })
     await settle()
     const [lease] = await context.store.read.leases({ live: false, limit: 10 })
     expect(lease).toMatchObject({ state: 'revoked', endReason: 'mint_unknown' })
@@ -126,7 +128,9 @@ describe('issuing', () => {
   it('gives each task at most so many live leases, counted in the same transaction', async () => {
     await context.dispose()
     context = await createContext(ledgerProvider(ledger), { maxLive: 3 })
-    const results = await Promise.allSettled(Array.from({ length: 10 }, () => issue(context, OPERATOR, ask)))
+    const results = await Promise.allSettled(
+      Array.from({ length: 10 }, () => issue(context, OPERATOR, ask)),
+    )
     const refused = results.filter((result) => result.status === 'rejected')
     expect(refused).toHaveLength(7)
     expect(refused[0]?.reason).toMatchObject({ code: 'quota_exceeded', details: { cap: 3 } })
@@ -142,8 +146,13 @@ describe('a lease inside a task', () => {
   it('cannot reach another environment, more operations, or a longer life than its task', async () => {
     const task = await start()
     const inside = { kind: 'lease', lease: task } as const
-    await expect(issue(context, inside, { environment: 'production' })).rejects.toMatchObject({ code: 'approval_required' })
-    const smaller = { ...task, grants: task.grants.map((grant) => ({ ...grant, operations: ['look'] })) }
+    await expect(issue(context, inside, { environment: 'production' })).rejects.toMatchObject({
+      code: 'approval_required',
+    })
+    const smaller = {
+      ...task,
+      grants: task.grants.map((grant) => ({ ...grant, operations: ['look'] })),
+    }
     await expect(issue(context, { kind: 'lease', lease: smaller }, ask)).rejects.toMatchObject({
       code: 'denied',
       message: 'this task may not put on "main"',
@@ -165,7 +174,9 @@ describe('a lease inside a task', () => {
   it('is not issued once its task has ended', async () => {
     const task = await start()
     await revoke(context, task.id, 'task_ended')
-    await expect(issue(context, { kind: 'lease', lease: task }, ask)).rejects.toMatchObject({ code: 'lease_ended' })
+    await expect(issue(context, { kind: 'lease', lease: task }, ask)).rejects.toMatchObject({
+      code: 'lease_ended',
+    })
     expect(ledger.alive.size).toBe(0)
   })
 })
@@ -195,13 +206,19 @@ describe('ending', () => {
     const lease = await start()
     ledger.down = 'unavailable'
     await revoke(context, lease.id, 'task_ended')
-    expect(await now(lease)).toMatchObject({ state: 'revoking', grants: [{ attempts: 1, lastError: 'the ledger is down' }] })
+    expect(await now(lease)).toMatchObject({
+      state: 'revoking',
+      grants: [{ attempts: 1, lastError: 'the ledger is down' }],
+    })
     for (let minute = 0; minute < 12; minute++) {
       context.clock.now += 60_000
       await settle()
     }
     const stuck = await now(lease)
-    expect(stuck).toMatchObject({ state: 'stuck', grants: [{ state: 'stuck', possiblyLiveUntil: lease.expiresAt }] })
+    expect(stuck).toMatchObject({
+      state: 'stuck',
+      grants: [{ state: 'stuck', possiblyLiveUntil: lease.expiresAt }],
+    })
     const attempts = stuck.grants[0]?.attempts ?? 0
     expect(attempts).toBeGreaterThan(5)
     ledger.down = null
@@ -229,7 +246,9 @@ describe('ending', () => {
 
   it('shares one run between callers who end the same lease at once', async () => {
     const lease = await start()
-    const ends = await Promise.all(Array.from({ length: 5 }, () => revoke(context, lease.id, 'revoked_by_operator')))
+    const ends = await Promise.all(
+      Array.from({ length: 5 }, () => revoke(context, lease.id, 'revoked_by_operator')),
+    )
     expect(new Set(ends.map((end) => end.state))).toEqual(new Set(['revoked']))
     expect((await entryTypes(lease)).filter((type) => type === 'lease.revoked')).toHaveLength(1)
     expect((await revoke(context, lease.id, 'ttl')).endReason).toBe('revoked_by_operator')
@@ -239,11 +258,18 @@ describe('ending', () => {
     await context.dispose()
     const until = Date.parse('2026-01-02T04:00:00Z')
     context = await createContext(
-      ledgerProvider(ledger, { capability: 'expiry-only', revoke: async () => ({ outcome: 'expires', until }) }),
+      ledgerProvider(ledger, {
+        capability: 'expiry-only',
+        revoke: async () => ({ outcome: 'expires', until }),
+      }),
     )
     const lease = await start()
     await revoke(context, lease.id, 'task_ended')
-    expect(await now(lease)).toMatchObject({ state: 'revoking', endedAt: null, grants: [{ possiblyLiveUntil: until }] })
+    expect(await now(lease)).toMatchObject({
+      state: 'revoking',
+      endedAt: null,
+      grants: [{ possiblyLiveUntil: until }],
+    })
     context.clock.now = until
     await settle()
     expect(await now(lease)).toMatchObject({ state: 'expired' })
@@ -253,7 +279,9 @@ describe('ending', () => {
     await context.dispose()
     context = await createContext(ledgerProvider(ledger, { consistencyMs: 30_000 }))
     ledger.script.mint.push('unavailable')
-    await expect(issue(context, OPERATOR, ask)).rejects.toMatchObject({ code: 'provider_unavailable' })
+    await expect(issue(context, OPERATOR, ask)).rejects.toMatchObject({
+      code: 'provider_unavailable',
+    })
     await settle()
     const [lease] = await context.store.read.leases({ live: false, limit: 1 })
     if (!lease) throw new Error('no lease')
@@ -345,7 +373,10 @@ describe('reconciling', () => {
     ledger.alive.set(orphan, { lease: 'lse_00000000000000000000000000', notAfter: 0 })
     ledger.alive.set('broker_other000_lse_x', { lease: 'lse_x', notAfter: 0 })
     expect(await reconcileWith(context)).toBe(1)
-    expect([...ledger.alive.keys()].sort()).toEqual(['broker_other000_lse_x', `broker_test0000_${lease.id}_main`])
+    expect([...ledger.alive.keys()].sort()).toEqual([
+      'broker_other000_lse_x',
+      `broker_test0000_${lease.id}_main`,
+    ])
     expect(await entryTypes()).toContain('orphan.revoked')
   })
 })

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, it } from 'vitest'
 import { acknowledge } from '../../src/broker/acknowledge.ts'
+import { verifyAudit } from '../../src/broker/audit.ts'
 import { issue } from '../../src/broker/issue.ts'
 import { revoke } from '../../src/broker/revoke.ts'
-import { verifyAudit } from '../../src/broker/audit.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { createLedger, ledgerProvider } from '../fakes/ledger-provider.ts'
 import { createContext, KEYS, OPERATOR } from '../fixtures/context.ts'
@@ -71,7 +71,9 @@ describe('the store', () => {
     const database = new DatabaseSync(path)
     database.exec('pragma user_version = 999')
     database.close()
-    await expect(openSqlite({ path, keys: KEYS, now: () => 0 })).rejects.toMatchObject({ code: 'conflict' })
+    await expect(openSqlite({ path, keys: KEYS, now: () => 0 })).rejects.toMatchObject({
+      code: 'conflict',
+    })
   })
 
   it('keeps its file to its owner', async () => {
@@ -113,7 +115,9 @@ describe.skipIf(!canMount)('on a full disk', () => {
       const refusals = await exhaust(() => issue(context, OPERATOR, { environment: 'staging' }))
       expect(refusals).toMatchObject({ code: 'storage_full' })
       const mintedBefore = ledger.minted
-      await expect(issue(context, OPERATOR, { environment: 'staging' })).rejects.toMatchObject({ code: 'storage_full' })
+      await expect(issue(context, OPERATOR, { environment: 'staging' })).rejects.toMatchObject({
+        code: 'storage_full',
+      })
       expect(ledger.minted).toBe(mintedBefore)
       for (const lease of leases) {
         expect(await revoke(context, lease.id, 'task_ended')).toMatchObject({ state: 'revoked' })
