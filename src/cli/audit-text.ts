@@ -6,15 +6,23 @@ import { type Look, paint, visible } from './terminal.ts'
 
 export const NO_ENTRIES: readonly string[] = ['no audit entries']
 
-/** `seq  time  type  lease  key=value …`, a line an entry. */
+/** `seq  time  type  lease  key=value …`, a line an entry; cut at the edge of a terminal. */
 export function entryRows(entries: readonly AuditEntryView[], look: Look, now: number): string[] {
   return entries.map((entry) => {
     const fields = [String(entry.seq), entry.at, entry.type, entry.lease ?? '-', flat(entry.data)]
     if (!look.terminal) return fields.map(visible).join('\t')
     const [seq = '', , type = '', lease = '', data = ''] = fields.map(visible)
     const at = paint(look, 'dim', visible(clock(entry.at, now)))
-    return `${seq.padStart(6)}  ${at}  ${type.padEnd(18)}  ${lease.padEnd(30)}  ${data}`.trimEnd()
+    const place = `${type.padEnd(15)}  ${lease.padEnd(30)}`
+    const used = 6 + 2 + visible(clock(entry.at, now)).length + 2 + place.length + 2
+    return `${seq.padStart(6)}  ${at}  ${place}  ${cut(data, look.columns - used)}`.trimEnd()
   })
+}
+
+function cut(text: string, room: number): string {
+  const characters = [...text]
+  if (characters.length <= room) return text
+  return room < 1 ? '' : `${characters.slice(0, room - 1).join('')}…`
 }
 
 function flat(data: JsonObject, prefix = ''): string {

@@ -1,7 +1,7 @@
 import type { GrantView, LeaseView } from '../api/types.ts'
 import { age, clock, left } from './moments.ts'
 import { type Cell, type Column, table } from './table.ts'
-import { type Look, paint, visible } from './terminal.ts'
+import { type Look, paint, type Style, visible } from './terminal.ts'
 
 const COLUMNS: readonly Column[] = [
   { title: 'LEASE' },
@@ -21,28 +21,25 @@ export const NO_TOKENS: readonly string[] = [
   'broker exec --env staging -- COMMAND gets one for as long as COMMAND runs',
 ]
 
-/** A row a lease; below it, on a terminal, what is wrong with it. For a pipe that is a last field. */
+/** A row a lease; below it, on a terminal, how it ended and what is wrong. For a pipe a last field. */
 export function leaseRows(leases: readonly LeaseView[], now: number, look: Look): string[] {
   if (!look.terminal) {
-    const rows = leases.map((lease) => [
-      ...cells(lease, now),
-      { text: troubles(lease, now).join('; ') },
-    ])
+    const remarks = (lease: LeaseView) =>
+      [...ending(lease, now), ...troubles(lease, now)].join('; ')
+    const rows = leases.map((lease) => [...cells(lease, now), { text: remarks(lease) }])
     return table(COLUMNS, rows, look)
   }
-  const [heading, ...rows] = table(
-    COLUMNS,
-    leases.map((lease) => cells(lease, now)),
-    look,
-  )
+  const cellRows = leases.map((lease) => cells(lease, now))
+  const [heading = '', ...rows] = table(COLUMNS, cellRows, look)
   const body = leases.flatMap((lease, index) => [
     rows[index] ?? '',
+    ...ending(lease, now).map((text) => paint(look, 'dim', `  ${visible(text)}`)),
     ...troubles(lease, now).map((text) => `  ${paint(look, 'bad', `! ${visible(text)}`)}`),
   ])
-  return [heading ?? '', ...body]
+  return [heading, ...body]
 }
 
-const STATE_STYLE: Readonly<Record<string, NonNullable<Cell['style']>>> = {
+const STATE_STYLE: Readonly<Record<string, Style>> = {
   active: 'good',
   minting: 'warn',
   revoking: 'warn',
@@ -70,9 +67,9 @@ function grantText(grant: GrantView, lease: LeaseView): string {
   return `${grant.name} ${grant.mode}${state}`
 }
 
-/** What a person has to know of: may still work, cannot be ended, ended for a reason of its own. */
+/** What a person has to know of: what may still work, and what cannot be ended. */
 export function troubles(lease: LeaseView, now: number): string[] {
-  const lines = lease.grants.flatMap((grant) => {
+  return lease.grants.flatMap((grant) => {
     const error = grant.lastError === undefined ? '' : `: ${grant.lastError}`
     const until = grant.possiblyLiveUntil
     const possibly = until !== null && Date.parse(until) > now
@@ -82,7 +79,10 @@ export function troubles(lease: LeaseView, now: number): string[] {
       ...(grant.state !== 'stuck' && error !== '' ? [`${grant.name} ${grant.state}${error}`] : []),
     ]
   })
-  if (lease.endedAt === null || lease.endReason === null) return lines
-  const note = lease.endNote === null ? '' : ` (${lease.endNote})`
-  return [`ended ${clock(lease.endedAt, now)}: ${lease.endReason}${note}`, ...lines]
+}
+
+function ending({ endedAt, endReason, endNote }: LeaseView, now: number): string[] {
+  if (endedAt === null) return []
+  const note = endNote === null ? '' : ` (${endNote})`
+  return [`ended ${clock(endedAt, now)}: ${endReason ?? 'reason unknown'}${note}`]
 }

@@ -18,7 +18,8 @@ function two(part: number): string {
 
 /** How long between two instants, for people: whole seconds, never negative. */
 export function span(from: number, to: number): string {
-  return formatDuration(Math.max(0, Math.floor((to - from) / 1000)) * 1000)
+  const seconds = Math.floor((to - from) / 1000)
+  return seconds > 0 ? formatDuration(seconds * 1000) : '0s'
 }
 
 export function age(iso: string, now: number): string {

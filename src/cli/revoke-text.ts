@@ -13,6 +13,5 @@ function line(lease: LeaseView, look: Look, now: number): string {
   // A state this version does not know is not over.
   const over = ENDED.includes(lease.state)
   const state = paint(look, over ? 'good' : 'bad', over ? lease.state : `still ${lease.state}`)
-  const more = troubles(lease, now).filter((text) => !text.startsWith('ended '))
-  return [`${visible(lease.id)} ${state}`, ...more.map(visible)].join(' · ')
+  return [`${visible(lease.id)} ${state}`, ...troubles(lease, now).map(visible)].join(' · ')
 }

@@ -1,4 +1,4 @@
-import { type Look, paint, visible } from './terminal.ts'
+import { type Look, paint, type Style, visible } from './terminal.ts'
 
 export interface Column {
   readonly title: string
@@ -8,7 +8,7 @@ export interface Column {
 
 export interface Cell {
   readonly text: string
-  readonly style?: 'good' | 'warn' | 'bad' | 'dim' | 'strong'
+  readonly style?: Style
 }
 
 const GAP = 2

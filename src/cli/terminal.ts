@@ -12,7 +12,7 @@
  * 6. A wait of more than half a second shows on standard error and is erased afterwards.
  */
 type Environment = Readonly<Record<string, string | undefined>>
-type Style = 'good' | 'warn' | 'bad' | 'dim' | 'strong'
+export type Style = 'good' | 'warn' | 'bad' | 'dim' | 'strong'
 
 /** How a stream wants its text. Handed to presenters, which write nothing themselves. */
 export interface Look {

@@ -4,12 +4,11 @@ import { optional, required } from '../cli/arguments.ts'
 import { BrokerCommand } from '../cli/base-command.ts'
 import { connectionSettings } from '../cli/connection-settings.ts'
 import { connectText } from '../cli/connection-text.ts'
-import { readSecret } from '../cli/input.ts'
 import { Interrupted } from '../cli/interrupted.ts'
 import { nearest } from '../cli/nearest.ts'
-import { askSecret, askYesNo, canAsk } from '../cli/prompts.ts'
+import { askYesNo, canAsk } from '../cli/prompts.ts'
+import { requireSomebodyToAsk, secretFrom } from '../cli/secret-source.ts'
 import { BrokerError } from '../errors.ts'
-import type { Secret } from '../lib/secret.ts'
 
 export default class Connect extends BrokerCommand {
   static override summary = 'Store a long-lived credential in the vault'
@@ -48,9 +47,9 @@ export default class Connect extends BrokerCommand {
     const settings = connectionSettings(flags)
     const name = args.name ?? args.provider
     const prompt = await this.secretPrompt(args.provider)
-    if (prompt !== null && !flags['secret-stdin'] && !canAsk()) throw noWayToAsk()
+    if (prompt !== null && !flags['secret-stdin']) requireSomebodyToAsk()
     if (!flags.yes) await this.confirmReplacing(name)
-    const secret = await readOrAsk(prompt, flags['secret-stdin'])
+    const secret = prompt === null ? null : await secretFrom(prompt, flags['secret-stdin'])
     const body = {
       provider: args.provider,
       name,
@@ -83,20 +82,4 @@ export default class Connect extends BrokerCommand {
     const question = `replace connection "${name}" (${old.provider}${live})?`
     if (!(await askYesNo(question))) throw new Interrupted('declined')
   }
-}
-
-async function readOrAsk(prompt: string | null, piped: boolean): Promise<Secret | null> {
-  if (prompt === null) return null
-  if (piped) return readSecret()
-  const secret = await askSecret(`${prompt}:`)
-  if (secret.reveal() !== '') return secret
-  throw new BrokerError('usage', 'the secret is empty', {
-    hint: 'type or paste it; nothing is shown while you do',
-  })
-}
-
-function noWayToAsk(): BrokerError {
-  return new BrokerError('usage', 'the secret cannot be asked for: standard input is no terminal', {
-    hint: 'pipe it in: printf %s "$SECRET" | broker connect … --secret-stdin',
-  })
 }

@@ -228,7 +228,7 @@ class Session {
   }
 
   #lost(): void {
-    this.#socket.destroy()
+    this.#socket.destroySoon() // what was said last, a refusal, still goes out
     const id = this.#lease
     if (id === null || this.#open.get(id) !== this) return
     this.#open.delete(id)
@@ -266,7 +266,8 @@ function outOfOrder(): BrokerError {
 async function* lines(socket: Socket): AsyncGenerator<string> {
   let rest = ''
   const decoder = new StringDecoder('utf8') // an HTTP server's sockets refuse setEncoding
-  for await (const chunk of socket) {
+  // Leaving this loop must not destroy the socket: the refusal that ends it has yet to be sent.
+  for await (const chunk of socket.iterator({ destroyOnReturn: false })) {
     rest += decoder.write(chunk as Buffer)
     for (let at = rest.indexOf('\n'); at >= 0; at = rest.indexOf('\n')) {
       yield rest.slice(0, at)

@@ -3,6 +3,7 @@ import { LeaseSession, type SessionPlace, type TaskEnd } from '../client/lease-s
 import type { BrokerError } from '../errors.ts'
 import { type Child, type ChildEnd, exitStatus, loadSpawn, startChild } from '../launch/child.ts'
 import { scrubEnvironment } from '../launch/scrub.ts'
+import { faultPoint } from '../lib/fault.ts'
 import { type NotRun, pathOf, refused, spawnFailure } from './failure.ts'
 import { endedEarlyLine, leaseLine, outcomeLine, staysLine } from './lines.ts'
 import type { ExecOptions } from './parse.ts'
@@ -30,10 +31,12 @@ export async function runTask(
   const path = pathOf(command, place.env, place.cwd)
   const task = new Task(options, place)
   const env = await task.begin()
+  faultPoint('C8')
   // Only a bound lease has a child: were we killed before, nobody would end what it holds.
   const child = await startChild({ path, name: command, args: options.args, env }).catch(
     (error: unknown) => task.abandon(spawnFailure(command, error)),
   )
+  faultPoint('C9')
   return task.accompany(child)
 }
 
@@ -63,6 +66,7 @@ class Task {
     const asked = this.#session.ask(leaseRequest(this.#options, process.pid))
     const bound = asked.then(async ({ lease, variables }) => {
       this.#lease = lease
+      faultPoint('C7')
       await this.#session.bind()
       return { lease, variables }
     })

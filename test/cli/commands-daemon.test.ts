@@ -83,9 +83,13 @@ describe('the daemon', () => {
     expect((await broker(['daemon', 'status'])).code).toBe(5)
   })
 
-  test('run is refused inside a task', async () => {
-    const { code, stderr } = await broker(['daemon', 'run'], { env: { BROKER_HANDLE: 'x' } })
-    expect(stderr).toContain('broker: a task cannot run a daemon')
+  const outside = [
+    { verb: 'run', says: 'a task cannot run a daemon' },
+    { verb: 'logs', says: 'a task cannot read the log of the daemon' },
+  ]
+  test.each(outside)('$verb is refused inside a task', async ({ verb, says }) => {
+    const { code, stderr } = await broker(['daemon', verb], { env: { BROKER_HANDLE: 'x' } })
+    expect(stderr).toContain(`broker: ${says}`)
     expect(code).toBe(3)
   })
 

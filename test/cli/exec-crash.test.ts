@@ -40,7 +40,6 @@ describe('when something is killed', () => {
     task.child.kill('SIGKILL')
     await until('the lease has ended', async () => (await stateOf(task.lease))?.state === 'revoked')
     expect(await stateOf(task.lease)).toMatchObject({ endReason: 'task_ended' })
-    process.kill(task.pid, 'SIGKILL')
   })
 
   it('kill -9 of the child ends the lease with 137', async () => {

@@ -45,6 +45,7 @@ export interface Ground {
 }
 
 const APPLICATION = [
+  'REVOKE CREATE ON SCHEMA public FROM PUBLIC', // the default since version 15
   'CREATE SCHEMA private',
   'CREATE TABLE public.customers (id serial PRIMARY KEY, name text)',
   `INSERT INTO public.customers (name) VALUES ('ada'), ('bob')`,
@@ -113,7 +114,8 @@ export async function leftoversOf(server: Postgres, installId: string): Promise<
   const rows = await server.query(
     `SELECT 'role ' || rolname AS what FROM pg_roles WHERE starts_with(rolname, $1)
      UNION ALL SELECT 'session of ' || coalesce(usename, 'nobody') FROM pg_stat_activity
-     WHERE backend_type = 'client backend' AND (usename IS NULL OR starts_with(usename, $1))`,
+     WHERE backend_type = 'client backend' AND usesysid IS NOT NULL -- null: not logged in yet
+       AND (usename IS NULL OR starts_with(usename, $1))`,
     [`broker_${installId}_`],
   )
   return rows.map(({ what }) => String(what))

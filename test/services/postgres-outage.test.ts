@@ -98,6 +98,7 @@ describe.skipIf(postgresMissing())('when the server is not there', () => {
   })
 
   it('refuses a wrong password as a failure that time does not heal', async () => {
+    await ground.provider.check?.(ground.connection, ground.world()) // leaves a session of the right one
     const connection = { ...ground.connection, secret: wrong(ground) }
     await expect(ground.provider.check?.(connection, ground.world())).rejects.toMatchObject({
       code: 'provider_failed',

@@ -110,6 +110,7 @@ function broken(server: Postgres, ground: Ground, canary: string): readonly Conn
     `postgresql://postgres:${canary}@${host}:${port}/${ground.database}`,
     `postgresql://postgres:${canary}@${host}:1/${ground.database}`,
     `postgresql://postgres:pw?${canary}@${host}:${port}/${ground.database}`,
+    `postgresql://postgres:12?${canary}@${host}:${port}/${ground.database}`,
     `postgresql://postgres:pw#${canary}@${host}:${port}/${ground.database}`,
     `postgresql://postgres:pw/${canary}@${host}:${port}/${ground.database}`,
     `postgresql://postgres:pw@${canary}@${host}:${port}/${ground.database}`,

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { verdictText } from '../../src/cli/audit-text.ts'
+import { entryRows, verdictText } from '../../src/cli/audit-text.ts'
 import { endOf } from '../../src/cli/daemon-probe.ts'
 import { statusOf, statusText } from '../../src/cli/daemon-text.ts'
 import { doctorText, hasProblem } from '../../src/cli/finding-text.ts'
@@ -52,7 +52,8 @@ describe('a lease', () => {
       endReason: 'mint_failed',
       endNote: 'refused',
     })
-    expect(troubles(ended, NOW)[0]).toMatch(/^ended .*: mint_failed \(refused\)$/)
+    expect(leaseRows([ended], NOW, PLAIN)[0]).toMatch(/\tended .*: mint_failed \(refused\)$/)
+    expect(troubles(ended, NOW)).toEqual([])
   })
 
   test('is a row with everything that JSON says of it to a person', () => {
@@ -81,7 +82,7 @@ describe('a lease', () => {
 })
 
 test('moments never go negative and never lie about what is over', () => {
-  expect(span(1000, 500)).toBe('0ms')
+  expect(span(1000, 500)).toBe('0s')
   expect(left('2026-01-01T00:04:00.000Z', NOW)).toBe('over')
   expect(clock('nonsense', NOW)).toBe('nonsense')
 })
@@ -124,6 +125,21 @@ test('a template is shown with every rule, the denying ones too', () => {
   ]) {
     expect(text).toContain(part)
   }
+})
+
+test('an audit entry fits its terminal, and is whole for a pipe', () => {
+  const entry = {
+    seq: 1,
+    at: '2026-01-01T00:00:00.000Z',
+    type: 'lease.requested',
+    lease: LEASE_ID,
+    data: { text: 'x'.repeat(500) },
+    hash: 'h',
+  }
+  const [line = ''] = entryRows([entry], { terminal: true, colour: false, columns: 100 }, NOW)
+  expect(line).toHaveLength(100)
+  expect(line.endsWith('…')).toBe(true)
+  expect(entryRows([entry], PLAIN, NOW)[0]).toContain('x'.repeat(500))
 })
 
 test('a verdict without a bad entry is still broken when it is not ok', () => {

@@ -1,5 +1,6 @@
 import { Flags } from '@oclif/core'
 import { BrokerCommand } from '../../cli/base-command.ts'
+import { refuseInTask } from '../../cli/inside-task.ts'
 import { followLines, lastLines } from '../../cli/log-lines.ts'
 import { jsonText, print, visible } from '../../cli/terminal.ts'
 
@@ -16,6 +17,7 @@ export default class DaemonLogs extends BrokerCommand {
 
   async run(): Promise<void> {
     const { flags } = await this.parse(DaemonLogs)
+    refuseInTask(this.env, 'read the log of the daemon')
     const file = this.home.logFile
     const { lines, offset } = lastLines(file, LAST)
     if (!flags.follow) {

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Command } from '@oclif/core'
 import { runningDaemon } from '../../cli/daemon-probe.ts'
+import { refuseInTask } from '../../cli/inside-task.ts'
 import { BrokerError } from '../../errors.ts'
 import { resolveHome } from '../../lib/home.ts'
 
@@ -18,7 +19,7 @@ export default class DaemonRun extends Command {
 
   async run(): Promise<void> {
     await this.parse(DaemonRun)
-    if (process.env['BROKER_HANDLE'] || process.env['BROKER_SOCKET']) throw insideTask()
+    refuseInTask(process.env, 'run a daemon')
     // By path at run time: the one place where the command line becomes the daemon.
     const path = join(this.config.root, 'dist', 'daemon', 'main.js')
     const { runInForeground }: DaemonBundle = await import(pathToFileURL(path).href)
@@ -28,12 +29,6 @@ export default class DaemonRun extends Command {
   protected override async catch(error: Error): Promise<never> {
     throw error
   }
-}
-
-function insideTask(): BrokerError {
-  return new BrokerError('denied', 'a task cannot run a daemon', {
-    hint: 'run it outside of broker exec',
-  })
 }
 
 async function alreadyRunning(): Promise<BrokerError> {
