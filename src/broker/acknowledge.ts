@@ -19,7 +19,7 @@ export async function acknowledge(context: Context, id: LeaseId, receipt: Receip
     if (receipt.session) await writer.holdSession(id, context.bootId)
     if (lease.deliveredAt !== null) return lease
     const delivered: Lease = { ...lease, deliveredAt: context.now() }
-    await writer.saveLease(delivered, delivered.expiresAt)
+    await writer.saveLease(delivered, delivered.expiresAt, lease)
     await writer.append({ type: 'lease.delivered', lease: id, data: { session: receipt.session } })
     return delivered
   })
@@ -30,7 +30,7 @@ export async function recordStart(context: Context, id: LeaseId, pid: number): P
   await context.store.write(async (writer) => {
     const lease = await writer.lease(id)
     if (lease?.state !== 'active') return
-    await writer.saveLease({ ...lease, actor: { ...lease.actor, pid } }, lease.expiresAt)
+    await writer.saveLease({ ...lease, actor: { ...lease.actor, pid } }, lease.expiresAt, lease)
     await writer.append({ type: 'lease.started', lease: id, data: { pid } })
   })
 }

@@ -16,14 +16,14 @@ const CACHED_STATEMENTS = 200
 
 /** Kysely over Node's own SQLite: one connection, statements prepared once. */
 export class NodeSqliteDialect implements Dialect {
-  readonly #database: DatabaseSync
+  readonly #connection: NodeSqliteConnection
 
-  constructor(database: DatabaseSync) {
-    this.#database = database
+  constructor(connection: NodeSqliteConnection) {
+    this.#connection = connection
   }
 
   createDriver(): Driver {
-    return new NodeSqliteDriver(this.#database)
+    return new NodeSqliteDriver(this.#connection)
   }
 
   createQueryCompiler(): SqliteQueryCompiler {
@@ -43,8 +43,8 @@ export class NodeSqliteDialect implements Dialect {
 class NodeSqliteDriver implements Driver {
   readonly #connection: NodeSqliteConnection
 
-  constructor(database: DatabaseSync) {
-    this.#connection = new NodeSqliteConnection(database)
+  constructor(connection: NodeSqliteConnection) {
+    this.#connection = connection
   }
 
   async init(): Promise<void> {}
@@ -69,7 +69,8 @@ interface Prepared {
   readonly returnsRows: boolean
 }
 
-class NodeSqliteConnection implements DatabaseConnection {
+/** Works at once: a query is done when `executeQuery` returns, so nobody can come in between. */
+export class NodeSqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync
   readonly #statements = new Map<string, Prepared>()
 

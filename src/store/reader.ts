@@ -4,6 +4,7 @@ import type { Lease } from '../core/lease.ts'
 import type { Configuration } from '../core/template.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
+import { CompiledQueries, type Runner } from './compiled.ts'
 import { entryFromRow, leaseFromRow } from './rows.ts'
 import type { ConnectionRow, LeaseRow, Schema } from './schema.ts'
 import type {
@@ -21,31 +22,45 @@ const ONE = sql.lit(1)
 const UNSETTLED = sql<boolean>`state in ('minting', 'revoking', 'stuck')`
 const GRANT_LIVE = sql<boolean>`state in ('minting', 'active', 'revoking', 'stuck')`
 
+type Db = Kysely<Schema>
+
+const leaseById = (db: Db, { id }: { id: string }) =>
+  db.selectFrom('leases').selectAll().where('id', '=', id)
+
+const leaseByDigest = (db: Db, { digest }: { digest: string }) =>
+  db.selectFrom('leases').selectAll().where('handle_digest', '=', digest).where('live', '=', ONE)
+
+const grantsOfLease = (db: Db, { id }: { id: string }) =>
+  db.selectFrom('grants').selectAll().where('lease', '=', id).orderBy('position')
+
+const childrenOf = (db: Db, { parent }: { parent: string }) =>
+  db.selectFrom('leases').select('id').where('parent', '=', parent).where('live', '=', ONE)
+
+const countOfScope = (db: Db, { scope }: { scope: string }) =>
+  db.selectFrom('live_counts').select('live').where('scope', '=', scope)
+
 /** Every question the broker asks of its database; the same for each engine. */
 export class KyselyReader implements Reader {
   protected readonly db: Kysely<Schema>
+  protected readonly compiled: CompiledQueries
 
-  constructor(db: Kysely<Schema>) {
+  constructor(db: Kysely<Schema>, runner: Runner = db) {
     this.db = db
+    this.compiled = new CompiledQueries(db, runner)
   }
 
   async lease(id: string): Promise<Lease | undefined> {
-    const row = await this.db
-      .selectFrom('leases')
-      .selectAll()
-      .where('id', '=', id)
-      .executeTakeFirst()
-    return row && (await this.#withGrants([row]))[0]
+    return this.#one(await this.compiled.run(leaseById, { id }))
   }
 
   async leaseByHandle(digest: string): Promise<Lease | undefined> {
-    const row = await this.db
-      .selectFrom('leases')
-      .selectAll()
-      .where('handle_digest', '=', digest)
-      .where('live', '=', ONE)
-      .executeTakeFirst()
-    return row && (await this.#withGrants([row]))[0]
+    return this.#one(await this.compiled.run(leaseByDigest, { digest }))
+  }
+
+  async #one({ rows: [row] }: { rows: LeaseRow[] }): Promise<Lease | undefined> {
+    if (!row) return undefined
+    const grants = await this.compiled.run(grantsOfLease, { id: row.id })
+    return leaseFromRow(row, grants.rows)
   }
 
   async leases(query: LeaseQuery): Promise<readonly Lease[]> {
@@ -120,13 +135,8 @@ export class KyselyReader implements Reader {
   }
 
   async liveChildren(parent: string): Promise<readonly LeaseId[]> {
-    return this.#ids(
-      this.db
-        .selectFrom('leases')
-        .select('id')
-        .where('parent', '=', parent)
-        .where('live', '=', ONE),
-    )
+    const { rows } = await this.compiled.run(childrenOf, { parent })
+    return rows.map((row) => row.id as LeaseId)
   }
 
   async #ids(query: { execute(): Promise<{ id: string }[]> }): Promise<readonly LeaseId[]> {
@@ -144,12 +154,8 @@ export class KyselyReader implements Reader {
   }
 
   async liveCount(scope: string): Promise<number> {
-    const row = await this.db
-      .selectFrom('live_counts')
-      .select('live')
-      .where('scope', '=', scope)
-      .executeTakeFirst()
-    return row?.live ?? 0
+    const { rows } = await this.compiled.run(countOfScope, { scope })
+    return rows[0]?.live ?? 0
   }
 
   async connection(name: string): Promise<StoredConnection | undefined> {

@@ -90,6 +90,11 @@ export function changingGrantColumns(grant: Grant) {
   }
 }
 
+export type LeaseChange = { readonly id: string } & ReturnType<typeof changingColumns>
+export type GrantChange = { readonly lease: string; readonly name: string } & ReturnType<
+  typeof changingGrantColumns
+>
+
 export function entryFromRow(row: AuditRow): Entry {
   return { ...row }
 }

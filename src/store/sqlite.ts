@@ -6,7 +6,7 @@ import { type ChainKeys, GENESIS, signHead } from '../audit/chain.ts'
 import type { Head } from '../audit/entry.ts'
 import { BrokerError } from '../errors.ts'
 import { MIGRATIONS } from './migrations.ts'
-import { NodeSqliteDialect } from './node-sqlite.ts'
+import { NodeSqliteConnection, NodeSqliteDialect } from './node-sqlite.ts'
 import { KyselyReader } from './reader.ts'
 import { Reserve } from './reserve.ts'
 import type { Schema } from './schema.ts'
@@ -23,6 +23,11 @@ interface Job {
   readonly work: (writer: Writer) => Promise<unknown>
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
+}
+
+interface Writing {
+  readonly db: Kysely<Schema>
+  readonly connection: NodeSqliteConnection
 }
 
 export interface SqliteOptions {
@@ -44,11 +49,12 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
     pragma cache_size = -8000;
     pragma wal_autocheckpoint = 500;
   `)
-  const db = new Kysely<Schema>({ dialect: new NodeSqliteDialect(database) })
+  const connection = new NodeSqliteConnection(database)
+  const db = new Kysely<Schema>({ dialect: new NodeSqliteDialect(connection) })
   await migrate(database, db)
   const reading = new DatabaseSync(options.path, { readOnly: true })
   reading.exec('pragma busy_timeout = 5000; pragma cache_size = -8000;')
-  return SqliteStore.open(options, database, db, reading)
+  return SqliteStore.open(options, database, { db, connection }, reading)
 }
 
 async function migrate(database: DatabaseSync, db: Kysely<Schema>): Promise<void> {
@@ -80,6 +86,7 @@ class SqliteStore implements Store {
   readonly #writer: Writer
   readonly #chain: ChainCursor
   readonly #reserve: Reserve
+  readonly #statements: TransactionStatements
   #queue: Job[] = []
   #running: Promise<void> | null = null
   #closed = false
@@ -87,23 +94,27 @@ class SqliteStore implements Store {
   static async open(
     options: SqliteOptions,
     database: DatabaseSync,
-    db: Kysely<Schema>,
+    writing: Writing,
     reading: DatabaseSync,
   ): Promise<SqliteStore> {
-    const read = new KyselyReader(new Kysely<Schema>({ dialect: new NodeSqliteDialect(reading) }))
+    const connection = new NodeSqliteConnection(reading)
+    const read = new KyselyReader(
+      new Kysely<Schema>({ dialect: new NodeSqliteDialect(connection) }),
+      connection,
+    )
     // Appending goes on from the signed head, not from the last row: a cut tail stays visible.
     const head: Head = (await read.head()) ?? GENESIS
     const { seq } = database.prepare('select coalesce(max(seq), 0) as seq from audit').get() as {
       seq: number
     }
     const chain = { head: { seq: Math.max(seq, head.seq), hash: head.hash } }
-    return new SqliteStore(options, database, db, reading, read, chain)
+    return new SqliteStore(options, database, writing, reading, read, chain)
   }
 
   private constructor(
     options: SqliteOptions,
     database: DatabaseSync,
-    db: Kysely<Schema>,
+    { db, connection }: Writing,
     reading: DatabaseSync,
     read: Reader,
     chain: ChainCursor,
@@ -113,7 +124,8 @@ class SqliteStore implements Store {
     this.#reading = reading
     this.read = read
     this.#chain = chain
-    this.#writer = new KyselyWriter(db, chain, options.keys, options.now)
+    this.#writer = new KyselyWriter(db, connection, chain, options.keys, options.now)
+    this.#statements = prepareTransaction(database)
     this.#reserve = new Reserve(`${options.path}.reserve`)
     this.#reserve.take()
   }
@@ -146,10 +158,10 @@ class SqliteStore implements Store {
     const before = this.#chain.head
     const settle: (() => void)[] = []
     try {
-      this.#database.exec('begin immediate')
+      this.#statements.begin.run()
       for (const job of group) settle.push(await this.#runOne(job))
       if (this.#chain.head.seq !== before.seq) this.#saveHead()
-      this.#database.exec('commit')
+      this.#statements.commit.run()
     } catch (error) {
       this.#chain.head = before
       this.#rollback()
@@ -166,15 +178,16 @@ class SqliteStore implements Store {
   /** Runs one job inside its savepoint; returns how to tell its caller once the group is durable. */
   async #runOne(job: Job): Promise<() => void> {
     const before = this.#chain.head
-    this.#database.exec('savepoint job')
+    this.#statements.savepoint.run()
     try {
       const value = await job.work(this.#writer)
-      this.#database.exec('release job')
+      this.#statements.release.run()
       return () => job.resolve(value)
     } catch (error) {
       if (isFull(error)) throw error // the whole group tries again with the reserve
       this.#chain.head = before
-      this.#database.exec('rollback to job; release job')
+      this.#statements.rollbackTo.run()
+      this.#statements.release.run()
       return () => job.reject(error)
     }
   }
@@ -185,11 +198,7 @@ class SqliteStore implements Store {
       this.#chain.head,
       this.#options.now(),
     )
-    this.#database
-      .prepare(
-        'insert or replace into audit_head (id, seq, hash, at, signature) values (1, ?, ?, ?, ?)',
-      )
-      .run(seq, hash, at, signature)
+    this.#statements.saveHead.run(seq, hash, at, signature)
   }
 
   #rollback(): void {
@@ -207,6 +216,22 @@ class SqliteStore implements Store {
     this.#database.close()
   }
 }
+
+/** What runs in every transaction; prepared once. */
+function prepareTransaction(database: DatabaseSync) {
+  return {
+    begin: database.prepare('begin immediate'),
+    commit: database.prepare('commit'),
+    savepoint: database.prepare('savepoint job'),
+    release: database.prepare('release job'),
+    rollbackTo: database.prepare('rollback to job'),
+    saveHead: database.prepare(
+      'insert or replace into audit_head (id, seq, hash, at, signature) values (1, ?, ?, ?, ?)',
+    ),
+  }
+}
+
+type TransactionStatements = ReturnType<typeof prepareTransaction>
 
 function sqliteCode(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown } | null)?.errcode

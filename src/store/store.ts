@@ -88,8 +88,11 @@ export interface Reader {
 export interface Writer extends Reader {
   /** Adds the lease with its grants, and to the live counts of its scopes. */
   insertLease(lease: Lease, secrets: LeaseSecrets, dueAt: number | null): Promise<void>
-  /** Saves what may change of a lease and its grants; takes it off the live counts when it has ended. */
-  saveLease(lease: Lease, dueAt: number | null): Promise<void>
+  /**
+   * Saves what may change of a lease and its grants; takes it off the live counts when it has ended.
+   * Grants that are the very objects of `before`, as read in this transaction, are not written again.
+   */
+  saveLease(lease: Lease, dueAt: number | null, before?: Lease): Promise<void>
   /** Sets when these are looked at next; ended ones stay as they are. */
   defer(ids: readonly LeaseId[], until: number): Promise<void>
   /** Moves every deadline of every live lease by so many milliseconds. */
@@ -128,7 +131,9 @@ export interface Store {
 }
 
 /** The scopes a lease counts in, for the caps. */
-export function liveScopes(lease: Pick<Lease, 'principal' | 'template'>): readonly string[] {
+export function liveScopes(
+  lease: Pick<Lease, 'principal' | 'template'>,
+): readonly [principal: string, template: string] {
   return [
     `principal:${lease.principal.kind}:${lease.principal.id}`,
     `template:${lease.template.name}`,

@@ -4,9 +4,15 @@ import type { Head, NewEntry } from '../audit/entry.ts'
 import { type Lease, LIVE } from '../core/lease.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import { canonicalJson } from '../lib/json.ts'
+import type { Runner } from './compiled.ts'
 import { KyselyReader, templateFromRow } from './reader.ts'
-import { changingColumns, changingGrantColumns } from './rows.ts'
-import type { Schema } from './schema.ts'
+import {
+  changingColumns,
+  changingGrantColumns,
+  type GrantChange,
+  type LeaseChange,
+} from './rows.ts'
+import type { AuditRow, GrantRow, LeaseRow, Schema } from './schema.ts'
 import {
   type LeaseSecrets,
   liveScopes,
@@ -21,14 +27,48 @@ export interface ChainCursor {
   head: Head
 }
 
+type Db = Kysely<Schema>
+
+const insertEntry = (db: Db, row: AuditRow) => db.insertInto('audit').values(row)
+const insertLeaseRow = (db: Db, row: LeaseRow) => db.insertInto('leases').values(row)
+const insertGrantRow = (db: Db, row: GrantRow) => db.insertInto('grants').values(row)
+
+const updateLease = (db: Db, { id, ...columns }: LeaseChange) =>
+  db.updateTable('leases').set(columns).where('id', '=', id)
+
+/** Changes nothing where the lease would come to life or end by it. */
+const updateLeaseThatStays = (db: Db, change: LeaseChange) =>
+  updateLease(db, change).where('live', '=', change.live)
+
+const updateGrant = (db: Db, { lease, name, ...columns }: GrantChange) =>
+  db.updateTable('grants').set(columns).where('lease', '=', lease).where('name', '=', name)
+
+const countScopes = (db: Db, { one, other, by }: { one: string; other: string; by: number }) =>
+  db
+    .insertInto('live_counts')
+    .values([
+      { scope: one, live: by },
+      { scope: other, live: by },
+    ])
+    .onConflict((c) => c.column('scope').doUpdateSet({ live: sql`live_counts.live + ${by}` }))
+
+const setSessionBoot = (db: Db, { id, boot }: { id: string; boot: string | null }) =>
+  db.updateTable('leases').set({ session_boot: boot }).where('id', '=', id)
+
 /** Every change the broker makes to its database; the same for each engine. */
 export class KyselyWriter extends KyselyReader implements Writer {
   readonly #chain: ChainCursor
   readonly #keys: ChainKeys
   readonly #now: () => number
 
-  constructor(db: Kysely<Schema>, chain: ChainCursor, keys: ChainKeys, now: () => number) {
-    super(db)
+  constructor(
+    db: Kysely<Schema>,
+    runner: Runner,
+    chain: ChainCursor,
+    keys: ChainKeys,
+    now: () => number,
+  ) {
+    super(db, runner)
     this.#chain = chain
     this.#keys = keys
     this.#now = now
@@ -36,77 +76,67 @@ export class KyselyWriter extends KyselyReader implements Writer {
 
   async append(entry: NewEntry): Promise<void> {
     const linked = link(this.#keys, this.#chain.head, entry, this.#now())
-    await this.db.insertInto('audit').values(linked).execute()
+    await this.compiled.run(insertEntry, linked)
     this.#chain.head = { seq: linked.seq, hash: linked.hash }
   }
 
   async insertLease(lease: Lease, secrets: LeaseSecrets, dueAt: number | null): Promise<void> {
-    await this.db
-      .insertInto('leases')
-      .values({
-        id: lease.id,
-        environment: lease.environment,
-        template_name: lease.template.name,
-        template_version: lease.template.version,
-        template_sha256: lease.template.sha256,
-        principal_kind: lease.principal.kind,
-        principal_id: lease.principal.id,
-        reason: lease.reason,
-        isolation: lease.isolation,
-        parent: lease.parent,
-        issued_at: lease.issuedAt,
-        handle_digest: secrets.handleDigest,
-        session_digest: secrets.sessionDigest,
-        session_boot: null,
-        ...changingColumns(lease, dueAt),
-      })
-      .execute()
+    await this.compiled.run(insertLeaseRow, {
+      id: lease.id,
+      environment: lease.environment,
+      template_name: lease.template.name,
+      template_version: lease.template.version,
+      template_sha256: lease.template.sha256,
+      principal_kind: lease.principal.kind,
+      principal_id: lease.principal.id,
+      reason: lease.reason,
+      isolation: lease.isolation,
+      parent: lease.parent,
+      issued_at: lease.issuedAt,
+      handle_digest: secrets.handleDigest,
+      session_digest: secrets.sessionDigest,
+      session_boot: null,
+      ...changingColumns(lease, dueAt),
+    })
     for (const [position, grant] of lease.grants.entries()) {
-      await this.db
-        .insertInto('grants')
-        .values({
-          lease: lease.id,
-          name: grant.name,
-          position,
-          provider: grant.provider,
-          connection: grant.connection,
-          mode: grant.mode,
-          capability: grant.capability,
-          operations: canonicalJson(grant.operations),
-          ...changingGrantColumns(grant),
-        })
-        .execute()
+      await this.compiled.run(insertGrantRow, {
+        lease: lease.id,
+        name: grant.name,
+        position,
+        provider: grant.provider,
+        connection: grant.connection,
+        mode: grant.mode,
+        capability: grant.capability,
+        operations: canonicalJson(grant.operations),
+        ...changingGrantColumns(grant),
+      })
     }
     if (LIVE.includes(lease.state)) await this.#count(lease, 1)
   }
 
-  async saveLease(lease: Lease, dueAt: number | null): Promise<void> {
-    const before = await this.db
-      .selectFrom('leases')
-      .select('live')
-      .where('id', '=', lease.id)
-      .executeTakeFirstOrThrow()
-    const columns = changingColumns(lease, dueAt)
-    await this.db.updateTable('leases').set(columns).where('id', '=', lease.id).execute()
-    for (const grant of lease.grants) {
-      await this.db
-        .updateTable('grants')
-        .set(changingGrantColumns(grant))
-        .where('lease', '=', lease.id)
-        .where('name', '=', grant.name)
-        .execute()
+  async saveLease(lease: Lease, dueAt: number | null, before?: Lease): Promise<void> {
+    await this.#saveRow(lease, { id: lease.id, ...changingColumns(lease, dueAt) })
+    for (const [index, grant] of lease.grants.entries()) {
+      if (before?.grants[index] === grant) continue
+      await this.compiled.run(updateGrant, {
+        lease: lease.id,
+        name: grant.name,
+        ...changingGrantColumns(grant),
+      })
     }
-    if (before.live !== columns.live) await this.#count(lease, columns.live - before.live)
+  }
+
+  /** The row itself tells whether it was live before: the counts must hold whatever the caller believes. */
+  async #saveRow(lease: Lease, change: LeaseChange): Promise<void> {
+    if ((await this.compiled.run(updateLeaseThatStays, change)).numAffectedRows === 1n) return
+    const { numAffectedRows } = await this.compiled.run(updateLease, change)
+    if (numAffectedRows !== 1n) throw new Error(`no row for lease ${lease.id}`)
+    await this.#count(lease, change.live === 1 ? 1 : -1)
   }
 
   async #count(lease: Lease, by: number): Promise<void> {
-    for (const scope of liveScopes(lease)) {
-      await this.db
-        .insertInto('live_counts')
-        .values({ scope, live: by })
-        .onConflict((c) => c.column('scope').doUpdateSet({ live: sql`live_counts.live + ${by}` }))
-        .execute()
-    }
+    const [one, other] = liveScopes(lease)
+    await this.compiled.run(countScopes, { one, other, by })
   }
 
   async defer(ids: readonly LeaseId[], until: number): Promise<void> {
@@ -132,7 +162,7 @@ export class KyselyWriter extends KyselyReader implements Writer {
   }
 
   async holdSession(id: string, boot: string | null): Promise<void> {
-    await this.db.updateTable('leases').set({ session_boot: boot }).where('id', '=', id).execute()
+    await this.compiled.run(setSessionBoot, { id, boot })
   }
 
   async saveConnection(connection: StoredConnection): Promise<void> {

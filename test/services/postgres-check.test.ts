@@ -67,6 +67,12 @@ describe.skipIf(postgresMissing())('checking a connection', () => {
       })
     })
 
+    it('says how many tables it may pass on rights on', async () => {
+      expect(await find(/of \d+ tables/)).toBeUndefined()
+      await ground.sql('ALTER TABLE orders OWNER TO postgres')
+      expect(await find(/rights on 3 of 4 tables/)).toMatchObject({ level: 'note' })
+    })
+
     it('says that it cannot see how clients are let in', async () => {
       expect(await find(/pg_hba\.conf cannot be seen/)).toMatchObject({ level: 'note' })
     })

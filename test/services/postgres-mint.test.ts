@@ -274,6 +274,17 @@ describe.skipIf(postgresMissing())('minting a role', () => {
       await expect(queryAs(live.variables, 'TABLE orders')).rejects.toMatchObject(denied)
     })
 
+    it('says that inserts will fail where it may not pass on a sequence', async () => {
+      await ground.sql('CREATE SEQUENCE counter; ALTER SEQUENCE counter OWNER TO postgres')
+      const live = await ground.mint(['INSERT'])
+      expect(live.minted.notes).toContain(
+        '1 sequences could not be granted: inserts that draw from them fail',
+      )
+      await expect(queryAs(live.variables, `SELECT nextval('counter')`)).rejects.toMatchObject(
+        denied,
+      )
+    })
+
     it('refuses when it may not let the role connect', async () => {
       const may = `SELECT format('REVOKE CONNECT ON DATABASE %I FROM PUBLIC; GRANT CONNECT ON DATABASE %I TO %I', current_database(), current_database(), nspowner::regrole) AS s FROM pg_namespace WHERE nspname = 'public'`
       const [row] = await ground.sql(may)

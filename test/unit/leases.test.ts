@@ -7,6 +7,7 @@ import { revoke } from '../../src/broker/revoke.ts'
 import { afterDrift, Drift, endLostSessions, recover, sweep } from '../../src/broker/sweep.ts'
 import { TIMING } from '../../src/core/deadlines.ts'
 import type { Lease } from '../../src/core/lease.ts'
+import { BrokerError } from '../../src/errors.ts'
 import { createLedger, type Ledger, ledgerProvider } from '../fakes/ledger-provider.ts'
 import { createContext, KEYS, OPERATOR, type TestContext } from '../fixtures/context.ts'
 
@@ -85,7 +86,7 @@ describe('issuing', () => {
   it('refuses an environment that does not exist and names those that do', async () => {
     await expect(issue(context, OPERATOR, { environment: 'stagin' })).rejects.toMatchObject({
       code: 'not_found',
-      hint: 'environments: staging, production',
+      hint: 'environments: staging, qa, production',
     })
   })
 
@@ -146,8 +147,9 @@ describe('a lease inside a task', () => {
   it('cannot reach another environment, more operations, or a longer life than its task', async () => {
     const task = await start()
     const inside = { kind: 'lease', lease: task } as const
-    await expect(issue(context, inside, { environment: 'production' })).rejects.toMatchObject({
-      code: 'approval_required',
+    await expect(issue(context, inside, { environment: 'qa' })).rejects.toMatchObject({
+      code: 'denied',
+      message: 'this task is for "staging", not for "qa"',
     })
     const smaller = {
       ...task,
@@ -241,6 +243,21 @@ describe('ending', () => {
     ledger.down = null
     context.clock.now += 900_000
     await settle()
+    expect((await now(lease)).state).toBe('revoked')
+  })
+
+  it('ends access at the provider even when the end cannot be recorded, and records it later', async () => {
+    const lease = await start()
+    const { write } = context.store
+    context.store.write = () =>
+      Promise.reject(new BrokerError('storage_full', 'no room', { hint: 'make some' }))
+    await expect(revoke(context, lease.id, 'task_ended')).rejects.toMatchObject({
+      code: 'storage_full',
+    })
+    expect(ledger.alive.size).toBe(0)
+    context.store.write = write
+    context.errors.length = 0
+    await revoke(context, lease.id, 'task_ended')
     expect((await now(lease)).state).toBe('revoked')
   })
 

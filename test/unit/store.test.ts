@@ -76,8 +76,9 @@ describe('the store', () => {
     })
   })
 
-  it('keeps its file to its owner', async () => {
+  it('keeps its file to its owner, also one that was open to others', async () => {
     const path = join(folder(), 'db')
+    writeFileSync(path, '', { mode: 0o644 })
     const store = await openSqlite({ path, keys: KEYS, now: () => 0 })
     await store.write((writer) => writer.append(note))
     for (const suffix of ['', '-wal', '-shm']) expect(statSync(path + suffix).mode & 0o077).toBe(0)

@@ -29,6 +29,7 @@ export async function findings(
       hint: null,
     },
     ...aboutRole(session, rights),
+    ...(await aboutTables(session)),
     ...aboutAddress(server, settings),
     ...(await publicRights(session)),
     ...(await aboutAuthentication(session)),
@@ -72,6 +73,25 @@ function aboutRole({ admin }: Session, rights: Rights): readonly Finding[] {
     })
   }
   return findings
+}
+
+/** What the role may pass on is the most that a lease can get. */
+async function aboutTables(session: Session): Promise<readonly Finding[]> {
+  const [row] = await session.rows<{ grantable: number; total: number }>(
+    `SELECT count(*)::int4 AS total, count(*) FILTER (
+              WHERE has_table_privilege(c.oid, 'SELECT WITH GRANT OPTION'))::int4 AS grantable
+     FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+     WHERE relkind IN ('r', 'p', 'v', 'm', 'f')
+       AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`,
+  )
+  if (!row || row.grantable === row.total) return []
+  return [
+    {
+      level: row.grantable === 0 ? 'problem' : 'note',
+      message: `leases can get rights on ${row.grantable} of ${row.total} tables: the role may not pass on the others`,
+      hint: `as their owner run: GRANT … ON ALL TABLES IN SCHEMA … TO ${quote(session.admin.name)} WITH GRANT OPTION;`,
+    },
+  ]
 }
 
 function tooMuch(database: string): Finding {

@@ -1,8 +1,8 @@
 import pg from 'pg'
-import type { Role } from './cut-off.ts'
 import { ensureKeeper } from './keeper.ts'
 import { becomeMember } from './membership.ts'
 import { installOf, keeperName } from './names.ts'
+import type { Role } from './role.ts'
 import type { Session } from './session.ts'
 import { exclusively } from './transaction.ts'
 

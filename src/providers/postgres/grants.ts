@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { sequencePrivileges } from './operations.ts'
+import { listSequences, listTables, type Relation } from './relations.ts'
 import type { Session } from './session.ts'
 import type { Target } from './target.ts'
 
@@ -11,14 +11,6 @@ interface Granted {
   readonly wanted: number
 }
 
-interface Relation {
-  readonly oid: number
-  readonly schema: string
-  readonly name: string
-  /** What the admin may pass on. */
-  readonly grantable: readonly string[]
-}
-
 /** What a role was given, for the notes and for refusing a mint that gave nothing. */
 export interface Outcome {
   /** Tables that exist and were asked for. */
@@ -27,6 +19,8 @@ export interface Outcome {
   readonly missingSchemas: readonly string[]
   readonly missingTables: readonly string[]
   readonly mayConnect: boolean
+  /** Sequences behind the tables that the admin may not pass on. */
+  readonly missedSequences: number
 }
 
 /** Gives `role` the operations on the target's tables, and finds out what really took effect. */
@@ -40,18 +34,15 @@ export async function grant(
   const schemas = await grantSchemas(session, role, target.schemas)
   const tables = await listTables(session, operations, target)
   await grantAll(session, role, 'TABLE', tables)
-  await grantAll(
-    session,
-    role,
-    'SEQUENCE',
-    await listSequences(session, operations, target, tables),
-  )
+  const sequences = await listSequences(session, operations, target, tables)
+  await grantAll(session, role, 'SEQUENCE', sequences)
   return {
     tables: tables.length,
     granted: await effective(session, role, operations, tables),
     missingSchemas: target.schemas.filter((schema) => !schemas.includes(schema)),
     missingTables: missing(target, tables),
     mayConnect: await mayConnect(session, role),
+    missedSequences: sequences.filter(({ grantable }) => grantable.length === 0).length,
   }
 }
 
@@ -90,49 +81,6 @@ async function grantSchemas(
   if (open.length > 0)
     await session.run(`GRANT USAGE ON SCHEMA ${open.join(', ')} TO ${quote(role)}`)
   return schemas.map(({ name }) => name)
-}
-
-/** Relations that GRANT calls tables: tables, partitioned tables, views, materialized views, foreign tables. */
-async function listTables(
-  session: Session,
-  operations: readonly string[],
-  { schemas, tables }: Target,
-): Promise<readonly Relation[]> {
-  return session.rows<Relation>(
-    `SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name,
-            ARRAY(SELECT p FROM unnest($2::text[]) p
-                  WHERE has_table_privilege(c.oid, p || ' WITH GRANT OPTION')) AS grantable
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = ANY ($1::name[]) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-       AND ($3::text[] IS NULL OR EXISTS (
-             SELECT FROM unnest($3::text[], $4::text[]) AS t (schema, name)
-             WHERE t.name = c.relname AND coalesce(t.schema = n.nspname, true)))
-     ORDER BY c.oid`,
-    [schemas, operations, tables?.map((table) => table.schema), tables?.map((table) => table.name)],
-  )
-}
-
-/** All sequences of the schemas; those of the listed tables alone when tables are listed. */
-async function listSequences(
-  session: Session,
-  operations: readonly string[],
-  { schemas, tables }: Target,
-  listed: readonly Relation[],
-): Promise<readonly Relation[]> {
-  const wanted = sequencePrivileges(operations)
-  if (wanted.length === 0) return []
-  return session.rows<Relation>(
-    `SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name,
-            ARRAY(SELECT p FROM unnest($2::text[]) p
-                  WHERE has_sequence_privilege(c.oid, p || ' WITH GRANT OPTION')) AS grantable
-     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = ANY ($1::name[]) AND c.relkind = 'S'
-       AND ($3::oid[] IS NULL OR EXISTS (
-             SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-               AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($3::oid[])
-               AND d.deptype IN ('a', 'i')))`,
-    [schemas, wanted, tables === null ? null : listed.map(({ oid }) => oid)],
-  )
 }
 
 /** One statement for all relations with the same set of privileges to pass on. */

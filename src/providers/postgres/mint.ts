@@ -120,6 +120,11 @@ function notesOf({ admin }: Session, outcome: Outcome): readonly string[] {
       ({ privilege, effective, wanted }) =>
         `${privilege} was granted on ${effective} of ${wanted} tables: "${admin.name}" may not grant the others`,
     ),
+    ...(outcome.missedSequences > 0
+      ? [
+          `${outcome.missedSequences} sequences could not be granted: inserts that draw from them fail`,
+        ]
+      : []),
     'tables created later are not covered: ask for a new lease after a migration',
   ]
 }

@@ -1,7 +1,7 @@
 import pg from 'pg'
-import type { Role } from './cut-off.ts'
 import { becomeMember } from './membership.ts'
 import type { Place, Pools } from './pools.ts'
+import type { Role } from './role.ts'
 import type { Session } from './session.ts'
 
 const { escapeIdentifier: quote, escapeLiteral: literal } = pg
