@@ -14,7 +14,7 @@ import type { Store } from '../store/store.ts'
 import { buildContext } from './build-context.ts'
 import { CheckpointFile } from './checkpoint.ts'
 import type { Config } from './config.ts'
-import { documents } from './documents.ts'
+import { documents, preloadDocuments } from './documents.ts'
 import { listen, unlisten } from './endpoint.ts'
 import { takeLock } from './lock.ts'
 import { createLog } from './log.ts'
@@ -31,6 +31,9 @@ import { Sessions } from './sessions.ts'
 import { Ticker } from './ticker.ts'
 
 declare const __BROKER_VERSION__: string
+
+/** After the start-up's rush. */
+const PRELOAD_MS = 5000
 
 /** Another daemon serves this home. */
 export const ALREADY_RUNNING = 'already running'
@@ -128,10 +131,15 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
     endLostSessions(context).catch((error: unknown) => log.error('lost sessions', error))
   }, TIMING.graceMs)
 
+  const preload = setTimeout(() => {
+    loadEverything(context).catch((error: unknown) => log.error('preloading', error))
+  }, PRELOAD_MS)
+
   const why = await untilStopped(stop.promise, stopSignals)
   status = 'stopping'
   log.info('stopping', { why })
   clearTimeout(grace)
+  clearTimeout(preload)
   unlisten(home)
   await ticker.stop()
   sessions.close()
@@ -143,6 +151,15 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   checkpoint.save(await store.read.head())
   await registry.close()
   await store.close()
+}
+
+/**
+ * What is loaded on first use for a quick start is loaded all the same before long: an update of
+ * the package replaces the files under a running daemon, which must still be able to revoke.
+ */
+async function loadEverything(context: Context): Promise<void> {
+  for (const name of context.providerNames) await context.provider(name)
+  await Promise.all([import('../identity/access-token.ts'), preloadDocuments()])
 }
 
 /** Our mark on everything made elsewhere. Written before anything is. */

@@ -85,8 +85,14 @@ export class Seal {
   /** Throws `vault_locked`, `denied` for a wrong passphrase, `vault_unavailable` for a bad file. */
   async open(): Promise<Secret> {
     if (!isThere(this.#sealedKey)) return readKeyFile(this.#keyFile)
-    if (this.#refused) throw wrongPassphrase() // scrypt blocks for a second: not at every call
     if (!this.#passphrase) {
+      // After a wrong one it is locked, not denied at every call: a person may still open it.
+      if (this.#refused) {
+        throw locked(
+          'the vault is sealed, and the passphrase the daemon was given does not open it',
+          'set the right BROKER_VAULT_PASSPHRASE, or run a command in a terminal to be asked',
+        )
+      }
       throw locked(
         'the vault is sealed by a passphrase',
         'set BROKER_VAULT_PASSPHRASE and restart the daemon: broker daemon stop',

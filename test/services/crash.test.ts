@@ -51,13 +51,14 @@ describe.skipIf(postgresMissing())('kill -9 at every crash point', () => {
 
   describe('the daemon dies while the lease is made', () => {
     const rows = [
-      { fault: 'C0', minted: false, lease: undefined },
-      { fault: 'C2', minted: false, lease: { endReason: 'mint_unknown' } },
-      { fault: 'C3', minted: false, lease: { endReason: 'mint_unknown' } },
-      { fault: 'C4', minted: false, lease: { endReason: 'mint_unknown' } },
-      { fault: 'C4:2', minted: true, lease: { state: 'revoked', endReason: 'mint_unknown' } },
-      { fault: 'C5', minted: true, lease: { state: 'revoked', endReason: 'mint_unknown' } },
-      { fault: 'C6', minted: true, lease: { state: 'revoked', endReason: 'not_acknowledged' } },
+      { fault: 'C0', minted: 0, lease: undefined },
+      { fault: 'C2', minted: 0, lease: { endReason: 'mint_unknown' } },
+      { fault: 'C3', minted: 0, lease: { endReason: 'mint_unknown' } },
+      // The token is signed; whether the role was begun is a race, and all the same to the rest.
+      { fault: 'C4', minted: null, lease: { endReason: 'mint_unknown' } },
+      { fault: 'C4:2', minted: 1, lease: { state: 'revoked', endReason: 'mint_unknown' } },
+      { fault: 'C5', minted: 1, lease: { state: 'revoked', endReason: 'mint_unknown' } },
+      { fault: 'C6', minted: 1, lease: { state: 'revoked', endReason: 'not_acknowledged' } },
     ]
     it.each(rows)('$fault: nothing runs and nothing is left', async ({ fault, minted, lease }) => {
       const armed = await armDaemon(fault)
@@ -66,11 +67,11 @@ describe.skipIf(postgresMissing())('kill -9 at every crash point', () => {
       expect(result.err).toContain('broker: the daemon went away while it made the lease\nhint: ')
       await until('the daemon is dead', () => !isAlive(armed))
       // Without this the row would prove nothing: there was something to clean up.
-      if (minted) expect(await ledger.roles()).toHaveLength(1)
+      if (minted !== null) expect(await ledger.roles()).toHaveLength(minted)
       await recovered()
       if (lease) expect(await newest()).toMatchObject(lease)
       else expect(await newest()).toBeUndefined()
-      expect(ledger.created()).toHaveLength(minted ? 1 : ledger.created().length)
+      if (minted !== null) expect(ledger.created()).toHaveLength(minted)
     })
   })
 

@@ -201,7 +201,7 @@ describe('a file vault sealed by a passphrase', () => {
     // Asked again it does not even look: each look costs a second in which nothing else runs.
     const sealedKey = readFileSync(inFolder('vault.key.age'))
     writeFileSync(inFolder('vault.key.age'), 'not looked at')
-    expect((await failure(wrong.get('connection/pg'))).code).toBe('denied')
+    expect((await failure(wrong.get('connection/pg'))).code).toBe('vault_locked')
     writeFileSync(inFolder('vault.key.age'), sealedKey)
 
     expect((await failure(closed.unlock(secret('wrong horse')))).code).toBe('denied')
