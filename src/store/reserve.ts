@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  statSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, fsyncSync, openSync, statSync, unlinkSync, writeSync } from 'node:fs'
 
 const SIZE = 2 * 1024 * 1024
 
@@ -43,7 +35,7 @@ export class Reserve {
   }
 
   isHeld(): boolean {
-    return existsSync(this.#path) && statSync(this.#path).size >= SIZE
+    return (statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0) >= SIZE
   }
 
   /** Frees the room. True if there was any. */

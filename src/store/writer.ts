@@ -33,12 +33,15 @@ const insertEntry = (db: Db, row: AuditRow) => db.insertInto('audit').values(row
 const insertLeaseRow = (db: Db, row: LeaseRow) => db.insertInto('leases').values(row)
 const insertGrantRow = (db: Db, row: GrantRow) => db.insertInto('grants').values(row)
 
-const updateLease = (db: Db, { id, ...columns }: LeaseChange) =>
+const updateLease = (db: Db, { id, ...columns }: Partial<LeaseChange> & { id: string }) =>
   db.updateTable('leases').set(columns).where('id', '=', id)
 
-/** Changes nothing where the lease would come to life or end by it. */
-const updateLeaseThatStays = (db: Db, change: LeaseChange) =>
-  updateLease(db, change).where('live', '=', change.live)
+/**
+ * Changes nothing where the lease would come to life or end by it. Leaves `live` out of what is set,
+ * because SQLite rewrites every index that a set column appears in, changed or not.
+ */
+const updateLeaseThatStays = (db: Db, { live, ...change }: LeaseChange) =>
+  updateLease(db, change).where('live', '=', live)
 
 const updateGrant = (db: Db, { lease, name, ...columns }: GrantChange) =>
   db.updateTable('grants').set(columns).where('lease', '=', lease).where('name', '=', name)

@@ -2,13 +2,14 @@ import type { Catalogue, Risk } from '../../core/risk.ts'
 
 /**
  * Table privileges as PostgreSQL names them ("Privileges", table 5.1). TRIGGER is `execute`: a
- * trigger runs with the rights of whoever changes the table next. REFERENCES only constrains.
+ * trigger runs with the rights of whoever changes the table next. REFERENCES is `admin`: a foreign
+ * key decides what the table's owner may still delete.
  */
 const OPERATIONS: readonly (readonly [string, Risk])[] = [
   ['SELECT', 'read'],
   ['INSERT', 'write'],
   ['UPDATE', 'write'],
-  ['REFERENCES', 'write'],
+  ['REFERENCES', 'admin'],
   ['TRIGGER', 'execute'],
   ['DELETE', 'destructive'],
   ['TRUNCATE', 'destructive'],

@@ -30,6 +30,7 @@ export function createPostgres(): Provider {
     consistencyMs: 0,
     parseTarget: (target) => ({ ...parseTarget(target) }) as unknown as JsonObject,
     parseConnection: (connection) => void placeOf(connection),
+    origin: (connection) => addressOf(placeOf(connection).server),
     variables: () => VARIABLES,
     plan: (request, installId, connection) => ({
       ...recipeFor(request, installId, placeOf(connection).server),

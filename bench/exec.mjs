@@ -1,0 +1,129 @@
+// How much does `broker exec` cost? Prints a Markdown table: warm and cold, against bare Node and
+// against two tools that also run a command with secrets of its own.
+//
+//   node scripts/build.mjs && node bench/exec.mjs [--rounds 30] [--no-peers]
+//
+// All candidates take turns in one run, so that a busy moment hits each of them alike. The peers are
+// installed into a temp folder at exactly these versions; they are no dependencies of the project.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const PEERS = { '@dotenvx/dotenvx': '2.38.2', varlock: '1.20.0' }
+const ROOT = join(import.meta.dirname, '..')
+const BIN = join(ROOT, 'bin', 'run.js')
+
+const { values } = parseArgs({
+  options: { rounds: { type: 'string', default: '30' }, 'no-peers': { type: 'boolean' } },
+})
+const rounds = Math.max(3, Number(values.rounds) || 30)
+const coldRounds = Math.max(3, Math.ceil(rounds / 5))
+
+if (!existsSync(join(ROOT, 'dist', 'exec.cjs'))) {
+  console.error('build first: node scripts/build.mjs')
+  process.exit(1)
+}
+// The project's own Node, if it is installed: the one the product is measured with.
+const ownNode = join(ROOT, 'node_modules', 'node', 'bin', 'node')
+const node = existsSync(ownNode) ? ownNode : process.execPath
+
+const folder = mkdtempSync(join(tmpdir(), 'broker-bench-'))
+const env = {
+  PATH: process.env.PATH,
+  HOME: folder,
+  BROKER_HOME: join(folder, 'home'),
+  BROKER_VAULT: 'file',
+}
+
+const exec = [BIN, 'exec', '--quiet', '--env', 'staging', '--', 'true']
+const candidates = [
+  { name: '`node -e 0`', args: ['-e', '0'] },
+  { name: '`broker exec`, warm', args: exec },
+]
+const cold = { name: '`broker exec`, cold', args: exec, before: stopDaemon }
+
+/** Milliseconds of wall time from spawn to exit. A candidate that fails makes the run worthless. */
+function measure({ name, args, cwd, before }) {
+  before?.()
+  const began = performance.now()
+  const result = spawnSync(node, args, { env, cwd, stdio: ['ignore', 'ignore', 'pipe'] })
+  const took = performance.now() - began
+  if (result.status !== 0) throw new Error(`${name} failed: ${result.stderr}`)
+  return took
+}
+
+function stopDaemon() {
+  spawnSync(node, [BIN, 'daemon', 'stop'], { env, stdio: 'ignore' })
+}
+
+function installPeers() {
+  const place = join(folder, 'peers')
+  mkdirSync(place)
+  writeFileSync(join(place, 'package.json'), JSON.stringify({ private: true, dependencies: PEERS }))
+  writeFileSync(join(place, '.env'), 'GREETING=hello\n')
+  writeFileSync(join(place, '.env.schema'), '# @defaultSensitive=false\n# ---\nGREETING=hello\n')
+  execFileSync(
+    'npm',
+    ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'],
+    {
+      cwd: place,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  )
+  return [
+    {
+      name: '`dotenvx run -- true`',
+      cwd: place,
+      args: [binOf(place, '@dotenvx/dotenvx', 'dotenvx'), 'run', '--quiet', '--', 'true'],
+    },
+    {
+      name: '`varlock run -- true`',
+      cwd: place,
+      args: [binOf(place, 'varlock', 'varlock'), 'run', '--', 'true'],
+    },
+  ]
+}
+
+function binOf(place, name, command) {
+  const base = join(place, 'node_modules', name)
+  const { bin, version } = JSON.parse(readFileSync(join(base, 'package.json'), 'utf8'))
+  if (version !== PEERS[name]) throw new Error(`${name} is ${version}, not ${PEERS[name]}`)
+  return join(base, typeof bin === 'string' ? bin : bin[command])
+}
+
+function median(times) {
+  const sorted = times.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+try {
+  if (!values['no-peers']) candidates.push(...installPeers())
+  const times = new Map()
+  const record = (candidate) => {
+    times.set(candidate.name, [...(times.get(candidate.name) ?? []), measure(candidate)])
+  }
+  for (const candidate of candidates) measure(candidate) // starts the daemon, fills the disk cache
+  for (let round = 0; round < rounds; round++) for (const candidate of candidates) record(candidate)
+  for (let round = 0; round < coldRounds; round++) record(cold)
+
+  const bare = median(times.get(candidates[0].name))
+  const warm = median(times.get(candidates[1].name))
+  console.log(
+    `Node ${execFileSync(node, ['--version']).toString().trim()}, ${cpus().length} CPUs, medians\n`,
+  )
+  console.log('| | median | fastest | runs | × bare Node | × warm exec |')
+  console.log('|---|---:|---:|---:|---:|---:|')
+  for (const [name, all] of times) {
+    const middle = median(all)
+    const cells = [`${middle.toFixed(1)} ms`, `${Math.min(...all).toFixed(1)} ms`, all.length]
+    console.log(
+      `| ${name} | ${cells.join(' | ')} | ${(middle / bare).toFixed(2)} | ${(middle / warm).toFixed(2)} |`,
+    )
+  }
+} finally {
+  stopDaemon()
+  rmSync(folder, { recursive: true, force: true })
+}
