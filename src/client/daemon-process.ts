@@ -1,11 +1,12 @@
 import type { ChildProcess } from 'node:child_process'
-import { closeSync, fchmodSync, openSync } from 'node:fs'
+import { closeSync, existsSync, fchmodSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { ROUTES } from '../api/routes.ts'
 import type { Health } from '../api/types.ts'
 import { BrokerError } from '../errors.ts'
 import { ensurePrivateFolder, type Home } from '../lib/home.ts'
 import { callerOf, type Environment } from './caller.ts'
+import { compileCacheFolder } from './compile-cache.ts'
 import { daemonEnvironment } from './daemon-environment.ts'
 import { exchange, isAway } from './exchange.ts'
 import { isOlder, VERSION } from './version.ts'
@@ -19,7 +20,7 @@ export interface EnsureOptions {
 
 const DEADLINE_MS = 10_000
 const PROBE_MS = 2000
-const POLL_MS = 15
+const POLL_MS = 5
 /** After a daemon of ours made way for another that then never answered. */
 const RESPAWN_MS = 400
 
@@ -34,7 +35,7 @@ export async function ensureDaemon(
   options: EnsureOptions,
 ): Promise<Health> {
   const deadline = performance.now() + (options.deadlineMs ?? DEADLINE_MS)
-  const found = await probe(home)
+  const found = isListening(home) ? await probe(home) : 'away'
   if (typeof found === 'object' && found.status === 'ok') {
     if (!isOlder(found.version, VERSION)) return found
     await retire(home, env, found.pid, deadline)
@@ -79,7 +80,8 @@ async function start(
   let spawned: SpawnedDaemon | undefined
   let pause = RESPAWN_MS
   for (;;) {
-    const found = await probe(home)
+    // Looking is cheaper than asking, for us and for the daemon that is starting beside us.
+    const found = isListening(home) ? await probe(home) : 'away'
     if (typeof found === 'object' && found.status === 'ok') return found
     if (spawned?.exit !== undefined && spawned.exit.code !== 0) {
       throw unreachable(home, 'the daemon could not start')
@@ -100,8 +102,18 @@ async function start(
   }
 }
 
+function isListening(home: Home): boolean {
+  return process.platform === 'win32' || existsSync(home.socket)
+}
+
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** The daemon is a large program: compiled code from its last run saves a good part of its start. */
+function compileCache(env: Environment): Record<string, string> {
+  const folder = compileCacheFolder(env)
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: folder }
 }
 
 interface SpawnedDaemon {
@@ -119,7 +131,7 @@ function spawnDaemon(home: Home, env: Environment, distFolder: string): SpawnedD
     const child = spawn(process.execPath, [join(distFolder, 'daemon', 'main.js')], {
       cwd: home.state,
       detached: true,
-      env: daemonEnvironment(env, home, process.cwd()),
+      env: { ...daemonEnvironment(env, home, process.cwd()), ...compileCache(env) },
       stdio: ['pipe', log, log],
       windowsHide: true,
     })

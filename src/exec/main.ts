@@ -8,7 +8,7 @@ import { asksForHelp, parseExec } from './parse.ts'
 import { sayError } from './say.ts'
 import { runTask } from './task.ts'
 
-export { compileCacheFolder } from './compile-cache.ts'
+export { compileCacheFolder } from '../client/compile-cache.ts'
 
 /**
  * `broker exec`, from its arguments to the end of the process. This is the hot path: it is bundled

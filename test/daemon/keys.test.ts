@@ -79,15 +79,18 @@ describe('who may call what', () => {
     expect(answer.body.error).toMatchObject({ code: 'denied', message: 'a task may not do this' })
   })
 
-  it.each(guarded)('%s answers a key that is not in the Authorization header with 401', async (name) => {
-    const { method, path } = ROUTES[name]
-    const filled = path.replace(':id', mine.lease.id).replace(':name', 'x')
-    const key = broker.operator
-    const headers = { cookie: `authorization=${key}`, 'x-api-key': key }
-    const target = `${filled}?access_token=${key}&authorization=Bearer%20${key}`
-    const answer = await broker.ask({ method, path: target, bearer: undefined, headers })
-    expect(answer.status).toBe(name === 'session' ? 404 : 401)
-  })
+  it.each(guarded)(
+    '%s answers a key that is not in the Authorization header with 401',
+    async (name) => {
+      const { method, path } = ROUTES[name]
+      const filled = path.replace(':id', mine.lease.id).replace(':name', 'x')
+      const key = broker.operator
+      const headers = { cookie: `authorization=${key}`, 'x-api-key': key }
+      const target = `${filled}?access_token=${key}&authorization=Bearer%20${key}`
+      const answer = await broker.ask({ method, path: target, bearer: undefined, headers })
+      expect(answer.status).toBe(name === 'session' ? 404 : 401)
+    },
+  )
 
   it.each(guarded)('%s does not read the body of a caller without a key', async (name) => {
     if (ROUTES[name].method !== 'POST' || name === 'session') return
@@ -105,12 +108,15 @@ describe('who may call what', () => {
     expect((await broker.ask({ path: '/v1/connections' })).body.connections).toEqual([])
   })
 
-  it.each(['health', 'jwks', 'metadata'] as const)('%s answers anyone, and tells no secret', async (name) => {
-    const answer = await call(name, undefined)
-    expect(answer.status).toBe(200)
-    expect(answer.text).not.toContain(broker.operator)
-    expect(answer.text).not.toMatch(/"d"/) // the private part of a key (RFC 8037 §2)
-  })
+  it.each(['health', 'jwks', 'metadata'] as const)(
+    '%s answers anyone, and tells no secret',
+    async (name) => {
+      const answer = await call(name, undefined)
+      expect(answer.status).toBe(200)
+      expect(answer.text).not.toContain(broker.operator)
+      expect(answer.text).not.toMatch(/"d"/) // the private part of a key (RFC 8037 §2)
+    },
+  )
 })
 
 describe('what a task sees', () => {

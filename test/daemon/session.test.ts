@@ -28,7 +28,8 @@ async function bound(): Promise<{ wire: Wire; id: string; secret: string }> {
   return { wire, id: lease.id, secret }
 }
 
-const ended = (id: string) => until(`${id} has ended`, async () => (await broker.stateOf(id)) === 'revoked')
+const ended = (id: string) =>
+  until(`${id} has ended`, async () => (await broker.stateOf(id)) === 'revoked')
 
 async function entriesOf(id: string): Promise<string[]> {
   const { body } = await broker.ask({ path: `/v1/audit?lease=${id}` })
@@ -69,7 +70,10 @@ describe('a session that does not keep to the protocol', () => {
       name: 'a wish that we do not know',
       frame: { type: 'request', request: { environment: 'staging', principal: { id: 'root' } } },
     },
-    { name: 'an environment that is no text', frame: { type: 'request', request: { environment: 7 } } },
+    {
+      name: 'an environment that is no text',
+      frame: { type: 'request', request: { environment: 7 } },
+    },
     { name: 'a pid that is none', frame: { type: 'started', pid: -1 } },
   ]
   it.each(wrong)('is told and ended when it sends $name', async ({ frame }) => {

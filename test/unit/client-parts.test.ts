@@ -8,7 +8,7 @@ import { daemonEnvironment } from '../../src/client/daemon-environment.ts'
 import { createClient } from '../../src/client/http.ts'
 import { identityOf } from '../../src/client/process-identity.ts'
 import { isOlder } from '../../src/client/version.ts'
-import { compileCacheFolder } from '../../src/exec/compile-cache.ts'
+import { compileCacheFolder } from '../../src/client/compile-cache.ts'
 import { resolveHome } from '../../src/lib/home.ts'
 
 describe('the daemon’s environment', () => {
