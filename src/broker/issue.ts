@@ -121,7 +121,9 @@ async function draft(
 ): Promise<Lease> {
   const now = context.now()
   const id = newLeaseId(now, context.random)
-  const expiresAt = now + decided.ttlMs
+  // Not later than the task's own, also by the milliseconds since that was decided.
+  const parentEnd = caller.kind === 'lease' ? caller.lease.expiresAt : Number.POSITIVE_INFINITY
+  const expiresAt = Math.min(now + decided.ttlMs, parentEnd)
   const drafted = {
     id,
     environment: decided.choice.environment.name,
@@ -217,8 +219,7 @@ async function refuseOverCap(
 
 /** The parent may have ended while the child was being decided. */
 async function refuseUnderEnded(writer: Writer, parent: Lease): Promise<void> {
-  const now = await writer.lease(parent.id)
-  if (now?.state === 'active') return
+  if ((await writer.state(parent.id)) === 'active') return
   throw new BrokerError('lease_ended', `the task's own lease "${parent.id}" has ended`, {
     hint: 'start a new task with broker exec',
   })
@@ -287,8 +288,7 @@ async function recordActive(
   }
   try {
     return await context.store.write(async (writer) => {
-      const current = await writer.lease(lease.id)
-      if (current?.state !== 'minting') throw lateMint(lease)
+      if ((await writer.state(lease.id)) !== 'minting') throw lateMint(lease)
       await writer.saveLease(active, Math.min(active.ackDeadline, active.expiresAt))
       await writer.append({
         type: 'lease.active',

@@ -1,3 +1,5 @@
+import { monotonic } from './monotonic.ts'
+
 const TICK_MS = 500
 
 /**
@@ -12,7 +14,7 @@ export class AwakeClock {
   #awake = 0
 
   /** `now` is monotonic; `onTick` is called about twice a second. */
-  constructor(onTick: () => void, now: () => number = () => performance.now()) {
+  constructor(onTick: () => void, now: () => number = monotonic) {
     this.#now = now
     this.#onTick = onTick
     this.#last = now()

@@ -9,6 +9,7 @@ import { callerOf, type Environment } from './caller.ts'
 import { compileCacheFolder } from './compile-cache.ts'
 import { daemonEnvironment } from './daemon-environment.ts'
 import { exchange, isAway } from './exchange.ts'
+import { monotonic } from './monotonic.ts'
 import { isOlder, VERSION } from './version.ts'
 
 export interface EnsureOptions {
@@ -34,7 +35,7 @@ export async function ensureDaemon(
   env: Environment,
   options: EnsureOptions,
 ): Promise<Health> {
-  const deadline = performance.now() + (options.deadlineMs ?? DEADLINE_MS)
+  const deadline = monotonic() + (options.deadlineMs ?? DEADLINE_MS)
   const found = isListening(home) ? await probe(home) : 'away'
   if (typeof found === 'object' && found.status === 'ok') {
     if (!isOlder(found.version, VERSION)) return found
@@ -63,7 +64,7 @@ async function retire(home: Home, env: Environment, pid: number, deadline: numbe
   const { socket, bearer } = callerOf(home, env)
   const answer = await exchange({ socket, method, path, bearer: bearer(), timeoutMs: PROBE_MS })
   if (answer.status >= 400) throw unreachable(home, 'an older daemon refuses to stop')
-  while (performance.now() < deadline) {
+  while (monotonic() < deadline) {
     const found = await probe(home)
     if (found === 'away' || (typeof found === 'object' && found.pid !== pid)) return
     await sleep(POLL_MS)
@@ -86,14 +87,14 @@ async function start(
     if (spawned?.exit !== undefined && spawned.exit.code !== 0) {
       throw unreachable(home, 'the daemon could not start')
     }
-    if (performance.now() > deadline) {
+    if (monotonic() > deadline) {
       throw unreachable(
         home,
         found === 'silent' ? 'the daemon does not answer' : 'the daemon did not start',
       )
     }
     // One that made way ended with 0. Should the other then have died, it is our turn again.
-    const madeWay = spawned?.exit !== undefined && performance.now() - spawned.exit.at > pause
+    const madeWay = spawned?.exit !== undefined && monotonic() - spawned.exit.at > pause
     if (found === 'away' && (spawned === undefined || madeWay)) {
       if (madeWay) pause *= 2
       spawned = spawnDaemon(home, env, distFolder)
@@ -147,7 +148,7 @@ function spawnDaemon(home: Home, env: Environment, distFolder: string): SpawnedD
 function watch(child: ChildProcess): SpawnedDaemon {
   const spawned: SpawnedDaemon = { exit: undefined }
   const ended = (code: number) => {
-    spawned.exit = { code, at: performance.now() }
+    spawned.exit = { code, at: monotonic() }
   }
   child.once('exit', (code) => ended(code ?? 1))
   child.once('error', () => ended(1))

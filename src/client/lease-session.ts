@@ -9,6 +9,7 @@ import type { Caller, Environment } from './caller.ts'
 import { ensureDaemon, probe } from './daemon-process.ts'
 import { exchange, isAway, isCutOff } from './exchange.ts'
 import { errorFrom, garbled, hasCode, outOfReach } from './failure.ts'
+import { monotonic } from './monotonic.ts'
 import { identityOf } from './process-identity.ts'
 import { openLine, type SessionLine } from './session-line.ts'
 import { isOlder, VERSION } from './version.ts'
@@ -105,7 +106,7 @@ export class LeaseSession {
 
   /** Ends the lease and waits for the confirmation, at most `SESSION.confirmMs` or until `cut`. */
   async end(how: TaskEnd, cut: Promise<void>): Promise<Outcome> {
-    const began = performance.now()
+    const began = monotonic()
     this.#phase = 'ending'
     this.#ending = { type: 'end', ...how }
     this.#send(this.#ending)
@@ -352,7 +353,7 @@ export class LeaseSession {
         const lease = answer.body as LeaseView
         this.#lease = lease
         if (lease.endedAt !== null) {
-          return { type: 'ended', lease, elapsedMs: Math.round(performance.now() - began) }
+          return { type: 'ended', lease, elapsedMs: Math.round(monotonic() - began) }
         }
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))

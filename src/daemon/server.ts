@@ -37,6 +37,7 @@ export function createServer(context: Context, authentication: Authentication): 
   )
   app.setErrorHandler((error, _request, reply) => answer(context, reply, error))
   app.setNotFoundHandler((_request, reply) => answer(context, reply, { statusCode: 404 }))
+  const callers = new WeakMap<FastifyRequest, Caller>()
   return {
     app,
     add(name, handler) {
@@ -44,12 +45,16 @@ export function createServer(context: Context, authentication: Authentication): 
       app.route({
         method: route.method,
         url: route.path,
-        handler: async (request, reply) => {
-          const caller =
-            route.caller === 'anyone'
-              ? NOBODY
-              : await authenticate(context, authentication, request.headers.authorization)
+        // Before the body is read: whoever may not call has nothing parsed for them.
+        onRequest: async (request) => {
+          if (route.caller === 'anyone') return
+          const caller = await authenticate(context, authentication, request.headers.authorization)
           if (route.caller === 'operator') requireOperator(caller)
+          callers.set(request, caller)
+        },
+        handler: async (request, reply) => {
+          const caller = route.caller === 'anyone' ? NOBODY : callers.get(request)
+          if (!caller) throw new TypeError('a request that nobody authenticated')
           return handler({ caller, request, reply })
         },
       })

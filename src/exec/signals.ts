@@ -1,4 +1,5 @@
 import { constants } from 'node:os'
+import { monotonic } from '../client/monotonic.ts'
 import { type Child, FORWARDED } from '../launch/child.ts'
 
 /** After the child's end, what ended it may still be on its way to us. */
@@ -33,14 +34,14 @@ export class Signals {
   }
 
   childEnded(): void {
-    this.#endedAt = performance.now()
+    this.#endedAt = monotonic()
   }
 
   #take(signal: NodeJS.Signals): void {
     const ends = signal !== 'SIGWINCH' && signal !== 'SIGCONT'
     if (this.#endedAt !== undefined) {
       // The Ctrl-C that ended the child reached us as well; only another one is meant for us.
-      if (ends && performance.now() - this.#endedAt > SAME_KEY_MS) this.#cut()
+      if (ends && monotonic() - this.#endedAt > SAME_KEY_MS) this.#cut()
     } else if (this.#child !== undefined) this.#child.forward(signal)
     else if (ends) process.exit(128 + constants.signals[signal])
   }

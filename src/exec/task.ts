@@ -1,15 +1,17 @@
 import type { LeaseView } from '../api/types.ts'
 import { LeaseSession, type SessionPlace, type TaskEnd } from '../client/lease-session.ts'
-import type { BrokerError } from '../errors.ts'
+import { type BrokerError, isBrokerError } from '../errors.ts'
 import { type Child, type ChildEnd, exitStatus, loadSpawn, startChild } from '../launch/child.ts'
 import { scrubEnvironment } from '../launch/scrub.ts'
 import { faultPoint } from '../lib/fault.ts'
+import type { Secret } from '../lib/secret.ts'
 import { type NotRun, pathOf, refused, spawnFailure } from './failure.ts'
 import { endedEarlyLine, leaseLine, outcomeLine, staysLine } from './lines.ts'
 import type { ExecOptions } from './parse.ts'
 import { leaseRequest } from './request.ts'
 import { say, sayError } from './say.ts'
 import { Signals } from './signals.ts'
+import { unlock } from './unlock.ts'
 import { whileWaiting } from './waiting.ts'
 
 /** From SIGTERM to SIGKILL, for a child whose broker is gone. */
@@ -43,7 +45,7 @@ export async function runTask(
 class Task {
   readonly #options: ExecOptions
   readonly #place: TaskPlace
-  readonly #session: LeaseSession
+  #session: LeaseSession
   readonly #signals = new Signals()
   #kept: Readonly<Record<string, string>> | undefined
   #child: Child | undefined
@@ -53,7 +55,11 @@ class Task {
   constructor(options: ExecOptions, place: TaskPlace) {
     this.#options = options
     this.#place = place
-    this.#session = new LeaseSession(place, {
+    this.#session = this.#newSession()
+  }
+
+  #newSession(): LeaseSession {
+    return new LeaseSession(this.#place, {
       asked: () => this.#prepare(),
       endedEarly: (lease) => say(endedEarlyLine(this.#lease?.id ?? '', lease)),
       gone: (error) => this.#daemonGone(error),
@@ -63,24 +69,34 @@ class Task {
   /** The environment for the child, once the lease is bound to us. */
   async begin(): Promise<Record<string, string>> {
     this.#signals.listen()
-    const asked = this.#session.ask(leaseRequest(this.#options, process.pid))
-    const bound = asked.then(async ({ lease, variables }) => {
-      this.#lease = lease
-      faultPoint('C7')
-      await this.#session.bind()
-      return { lease, variables }
+    const variables = await this.#bind().catch(async (error: unknown) => {
+      if (!isBrokerError(error) || error.code !== 'vault_locked') throw refused(error)
+      await unlock(this.#place, error)
+      this.#session = this.#newSession()
+      return this.#bind()
     })
-    const work = bound.catch((error: unknown) => {
-      this.#session.close()
-      throw refused(error)
-    })
-    const { lease, variables } = await whileWaiting(
-      'waiting for the lease',
-      !this.#options.quiet,
-      work,
-    )
-    if (!this.#options.quiet) say(leaseLine(lease))
+    if (!this.#options.quiet) say(leaseLine(this.#held()))
     return { ...this.#prepare(), ...variables.reveal() }
+  }
+
+  async #bind(): Promise<Secret<Readonly<Record<string, string>>>> {
+    const session = this.#session
+    const work = session.ask(leaseRequest(this.#options, process.pid)).then(async (issued) => {
+      this.#lease = issued.lease
+      await session.bind()
+      return issued.variables
+    })
+    try {
+      return await whileWaiting('waiting for the lease', !this.#options.quiet, work)
+    } catch (error) {
+      session.close()
+      throw error
+    }
+  }
+
+  #held(): LeaseView {
+    if (this.#lease === undefined) throw new TypeError('there is no lease yet')
+    return this.#lease
   }
 
   /** What can be done while the daemon is at work. */

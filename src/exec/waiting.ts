@@ -1,3 +1,4 @@
+import { monotonic } from '../client/monotonic.ts'
 import { draw } from './say.ts'
 
 const QUIET_MS = 500
@@ -10,7 +11,7 @@ const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '
  */
 export async function whileWaiting<T>(text: string, show: boolean, work: Promise<T>): Promise<T> {
   if (!show) return work
-  const began = performance.now()
+  const began = monotonic()
   let drawn = 0
   let timer = setTimeout(begin, QUIET_MS)
   function begin(): void {
@@ -19,7 +20,7 @@ export async function whileWaiting<T>(text: string, show: boolean, work: Promise
     step()
   }
   function step(): void {
-    const seconds = ((performance.now() - began) / 1000).toFixed(1)
+    const seconds = ((monotonic() - began) / 1000).toFixed(1)
     draw(`\r${FRAMES[drawn++ % FRAMES.length]} ${text} · ${seconds} s\u001b[K`)
   }
   try {

@@ -27,12 +27,16 @@ const SWITCH = /^(?:|0|1|true|false|yes|no|on|off)$/i
  * A removed URL is removed whole: half of one would send the child somewhere nobody chose.
  */
 export function scrubEnvironment(env: Variables, options: ScrubOptions = {}): Scrubbed {
-  const pass = new Set(options.pass)
+  const rules = {
+    pass: new Set(options.pass),
+    strict: options.strict ?? false,
+    shapes: anyShape(env),
+  }
   const kept: Record<string, string> = Object.create(null)
   const removed: { name: string; why: string }[] = []
   for (const [name, value] of Object.entries(env)) {
     if (value === undefined) continue
-    const why = reasonToRemove(name, value, pass, options.strict ?? false)
+    const why = reasonToRemove(name, value, rules)
     if (why === undefined) kept[name] = value
     else removed.push({ name, why })
   }
@@ -40,24 +44,34 @@ export function scrubEnvironment(env: Variables, options: ScrubOptions = {}): Sc
   return { kept, removed }
 }
 
-function reasonToRemove(
-  name: string,
-  value: string,
-  pass: ReadonlySet<string>,
-  strict: boolean,
-): string | undefined {
+interface Rules {
+  readonly pass: ReadonlySet<string>
+  readonly strict: boolean
+  /** False if no value at all looks like a credential. */
+  readonly shapes: boolean
+}
+
+/**
+ * One look at all values together: on most days there is nothing, and a look at each by itself makes
+ * the engine compile the patterns twice. A line break ends every pattern, as the end of a value does.
+ */
+function anyShape(env: Variables): boolean {
+  return standingCredentials().valueShape(Object.values(env).join('\n')) !== undefined
+}
+
+function reasonToRemove(name: string, value: string, rules: Rules): string | undefined {
   const upper = name.toUpperCase()
   // Before `pass`: what the caller holds of the broker's own would let the task act as the caller.
   if (upper.startsWith('BROKER_')) return "the broker's own"
-  if (pass.has(name)) return undefined
+  if (rules.pass.has(name)) return undefined
   if (name.length > LONGEST_NAME) return 'an unusually long name'
   const known = standingCredentials()
   if (known.isLoader(upper)) return 'makes programs run other code'
   const provider = known.providerOf(upper)
   if (provider !== undefined) return `a credential or its place (${provider})`
-  const valueShape = known.valueShape(value)
+  const valueShape = rules.shapes ? known.valueShape(value) : undefined
   if (valueShape !== undefined) return `its value looks like a secret (${valueShape})`
-  if (strict && !known.isStrict(upper)) return 'not on the list of --strict'
+  if (rules.strict && !known.isStrict(upper)) return 'not on the list of --strict'
   const nameShape = SWITCH.test(value) ? undefined : known.nameShape(upper)
   if (nameShape !== undefined) return `its name looks like a secret (${nameShape})`
   return undefined

@@ -8,8 +8,8 @@ export interface StandingCredentials {
   readonly isLoader: (upperName: string) => boolean
   /** The pattern a name looks like a credential by. */
   readonly nameShape: (upperName: string) => string | undefined
-  /** What kind of credential a value looks like. Linear in the length of the value. */
-  readonly valueShape: (value: string) => string | undefined
+  /** What kind of credential a text looks like or holds. Linear in the length of the text. */
+  readonly valueShape: (text: string) => string | undefined
   readonly isStrict: (upperName: string) => boolean
 }
 
@@ -32,7 +32,7 @@ function providers(): (upperName: string) => string | undefined {
   const globs: string[] = []
   const globOwners: (readonly [string, string])[] = []
   for (const [provider, names] of Object.entries(standing.names)) {
-    for (const name of names) {
+    for (const name of names.split(' ')) {
       if (!name.includes('*')) exact.set(name.toUpperCase(), provider)
       else {
         globs.push(name)
@@ -65,11 +65,8 @@ function nameShape(): (upperName: string) => string | undefined {
 function valueShape(): (value: string) => string | undefined {
   const shapes = Object.entries(standing.valuePatterns)
   const any = new RegExp(shapes.map(([, pattern]) => pattern).join('|'))
-  return (value) => {
-    if (value.length < SHORTEST_SHAPE || !any.test(value)) return undefined
-    return shapes.find(([, pattern]) => new RegExp(pattern).test(value))?.[0]
+  return (text) => {
+    if (!any.test(text)) return undefined
+    return shapes.find(([, pattern]) => new RegExp(pattern).test(text))?.[0]
   }
 }
-
-/** `a://:b@`: nothing shorter than this matches any value pattern. */
-const SHORTEST_SHAPE = 7

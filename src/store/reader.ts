@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
 import type { Entry, SignedHead } from '../audit/entry.ts'
-import type { Lease } from '../core/lease.ts'
+import type { Lease, LeaseState } from '../core/lease.ts'
 import type { Configuration } from '../core/template.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
@@ -27,6 +27,9 @@ type Db = Kysely<Schema>
 const leaseById = (db: Db, { id }: { id: string }) =>
   db.selectFrom('leases').selectAll().where('id', '=', id)
 
+const stateById = (db: Db, { id }: { id: string }) =>
+  db.selectFrom('leases').select('state').where('id', '=', id)
+
 const leaseByDigest = (db: Db, { digest }: { digest: string }) =>
   db.selectFrom('leases').selectAll().where('handle_digest', '=', digest).where('live', '=', ONE)
 
@@ -51,6 +54,11 @@ export class KyselyReader implements Reader {
 
   async lease(id: string): Promise<Lease | undefined> {
     return this.#one(await this.compiled.run(leaseById, { id }))
+  }
+
+  async state(id: string): Promise<LeaseState | undefined> {
+    const { rows } = await this.compiled.run(stateById, { id })
+    return rows[0]?.state as LeaseState | undefined
   }
 
   async leaseByHandle(digest: string): Promise<Lease | undefined> {

@@ -144,13 +144,20 @@ class SqliteStore implements Store {
   }
 
   async #drain(): Promise<void> {
-    // Let whoever else is ready in this turn join the group.
-    await new Promise<void>((resolve) => setImmediate(resolve))
     while (this.#queue.length > 0) {
+      await this.#gather()
       const group = this.#queue.splice(0, GROUP)
       await this.#commitTogether(group, true)
     }
     this.#running = null
+  }
+
+  /** Lets whoever is ready join the group, for as long as each turn of the event loop brings someone. */
+  async #gather(): Promise<void> {
+    for (let before = 0; before < this.#queue.length && before < GROUP; ) {
+      before = this.#queue.length
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
   }
 
   /** One transaction for the group, one savepoint for each: a job that fails takes no other with it. */

@@ -1,5 +1,5 @@
 import type { Entry, NewEntry, SignedHead } from '../audit/entry.ts'
-import type { Lease } from '../core/lease.ts'
+import type { Lease, LeaseState } from '../core/lease.ts'
 import type { Configuration } from '../core/template.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
@@ -56,6 +56,7 @@ export interface EntryQuery {
 /** Reading. What it sees was committed. */
 export interface Reader {
   lease(id: string): Promise<Lease | undefined>
+  state(id: string): Promise<LeaseState | undefined>
   /** Live leases only: the credential of an ended lease proves nothing. */
   leaseByHandle(digest: string): Promise<Lease | undefined>
   /** Newest first. */

@@ -18,9 +18,9 @@ class Terminal {
   readonly #script: ChildProcess
   readonly status: Promise<number>
 
-  constructor(command: string) {
+  constructor(command: string, place: TestBroker = broker) {
     this.#script = spawn('script', ['-qec', `exec ${command}`, '/dev/null'], {
-      env: broker.env({ TERM: 'xterm', PS1: 'prompt> ', SHELL: '/bin/sh' }),
+      env: place.env({ TERM: 'xterm', PS1: 'prompt> ', SHELL: '/bin/sh' }),
       stdio: 'pipe',
     })
     this.#script.stdout?.on('data', (chunk) => {
@@ -117,5 +117,22 @@ describe.skipIf(!available)('in a terminal', () => {
     await terminal.shows('RAN')
     expect(terminal.shown).toContain('\r\u001b[Kbroker: lease lse_')
     expect(await terminal.status).toBe(0)
+  })
+
+  it('asks for the passphrase of a sealed vault, and shows nothing of it', async () => {
+    const env = { BROKER_VAULT_PASSPHRASE: 'correct horse' }
+    const sealed = new TestBroker()
+    try {
+      expect((await sealed.exec(['true'], [], { env })).status).toBe(0)
+      expect((await sealed.run(['daemon', 'stop'])).status).toBe(0)
+      terminal = new Terminal(`${EXEC} echo RAN`, sealed)
+      await terminal.shows('passphrase of the vault: ')
+      terminal.type('correct horsy\x7fe\n')
+      await terminal.shows('RAN')
+      expect(await terminal.status).toBe(0)
+      expect(terminal.shown).not.toContain('horse')
+    } finally {
+      await sealed.dispose()
+    }
   })
 })

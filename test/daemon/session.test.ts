@@ -120,10 +120,14 @@ describe('a session that does not keep to the protocol', () => {
     await ended(id)
   })
 
-  it.each([false, true])('is ended by a line of 1 MB (with an end: %s)', async (withEnd) => {
+  it.each([
+    { name: 'without an end', end: '' },
+    { name: 'that would be a frame', end: '}\n' },
+  ])('is ended by a line of 1 MB $name', async ({ end }) => {
     const wire = await broker.session()
-    wire.write(`{"type":"${'x'.repeat(1024 * 1024)}"}${withEnd ? '\n' : ''}`)
-    await refused(wire, OUT_OF_ORDER)
+    wire.write(`{"type":"ping"${' '.repeat(1024 * 1024)}${end}`)
+    // What it says may be cut off by our own bytes that nobody reads any more.
+    expect(await wire.rest()).not.toContain('pong')
     expect((await broker.ask({ path: '/healthz' })).status).toBe(200)
   })
 

@@ -81,7 +81,8 @@ export class Wired extends Product {
     return (await this.ask({ path: `/v1/leases/${id}` })).body.state
   }
 
-  session(bearer: string | undefined = this.operator, path: string = SESSION_PATH): Promise<Wire> {
+  /** `null`: without a key. */
+  session(bearer: string | null = this.operator, path: string = SESSION_PATH): Promise<Wire> {
     return Wire.open(this.socket, bearer, path)
   }
 }
@@ -119,14 +120,14 @@ export class Wire {
     })
   }
 
-  static async open(path: string, bearer: string | undefined, url: string): Promise<Wire> {
+  static async open(path: string, bearer: string | null, url: string): Promise<Wire> {
     const wire = new Wire(connect(path))
     const head = [
       `POST ${url} HTTP/1.1`,
       'Host: broker',
       'Connection: Upgrade',
       `Upgrade: ${SESSION_PROTOCOL}`,
-      ...(bearer === undefined ? [] : [`Authorization: Bearer ${bearer}`]),
+      ...(bearer === null ? [] : [`Authorization: Bearer ${bearer}`]),
       'Content-Length: 0',
     ]
     wire.write(`${head.join('\r\n')}\r\n\r\n`)

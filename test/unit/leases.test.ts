@@ -107,6 +107,26 @@ describe('issuing', () => {
     expect(seen).toEqual(['minting', 'lease.requested'])
   })
 
+  it('issues nothing when the entry cannot be written: no entry, no lease, no credential', async () => {
+    const { write } = context.store
+    context.store.write = (work) =>
+      write.call(context.store, (writer) =>
+        work(
+          new Proxy(writer, {
+            get(target, key) {
+              if (key === 'append') return () => Promise.reject(new Error('no entry'))
+              const value = Reflect.get(target, key, target)
+              return typeof value === 'function' ? value.bind(target) : value
+            },
+          }),
+        ),
+      ) as ReturnType<typeof work>
+    await expect(issue(context, OPERATOR, ask)).rejects.toThrow('no entry')
+    context.store.write = write
+    expect(await context.store.read.leases({ live: false, limit: 10 })).toEqual([])
+    expect(ledger.minted).toBe(0)
+  })
+
   it('ends as failed, with nothing alive, when the provider refuses the mint', async () => {
     ledger.script.mint.push('failed')
     await expect(issue(context, OPERATOR, ask)).rejects.toMatchObject({ code: 'provider_failed' })

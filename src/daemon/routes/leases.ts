@@ -10,11 +10,12 @@ import type { Lease } from '../../core/lease.ts'
 import { hasEnded } from '../../core/transitions.ts'
 import { BrokerError } from '../../errors.ts'
 import { isLeaseId, type LeaseId } from '../../lib/ids.ts'
-import { once } from '../idempotency.ts'
+import { IdempotencyKeys } from '../idempotency.ts'
 import type { Server } from '../server.ts'
 import { leaseView } from '../views.ts'
 
 export function addLeaseRoutes(server: Server, context: Context, socket: string): void {
+  const keys = new IdempotencyKeys(context)
   server.add('listLeases', async ({ caller, request }): Promise<LeaseList> => {
     const query = leaseQuery.parse(request.query)
     if (caller.kind === 'lease') return { leases: [leaseView(caller.lease)], nextCursor: null }
@@ -38,9 +39,7 @@ export function addLeaseRoutes(server: Server, context: Context, socket: string)
   server.add('issueLease', async ({ caller, request, reply }): Promise<IssuedLease> => {
     const wish = leaseRequest.parse(request.body)
     const key = request.headers['idempotency-key']
-    const issued = await once(context, caller, key, request.body, () =>
-      issue(context, caller, wish),
-    )
+    const issued = await keys.once(caller, key, request.body, () => issue(context, caller, wish))
     reply.code(201)
     return {
       lease: leaseView(issued.lease),
