@@ -54,8 +54,21 @@ function measure({ name, args, cwd, before }) {
   return took
 }
 
+/** Stops the daemon and waits until its process is gone: what it still does would be counted. */
 function stopDaemon() {
+  const pidFile = join(env.BROKER_HOME, 'run', 'daemon.pid')
+  const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0
   spawnSync(node, [BIN, 'daemon', 'stop'], { env, stdio: 'ignore' })
+  while (pid > 0 && isRunning(pid)) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5)
+}
+
+function isRunning(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function installPeers() {

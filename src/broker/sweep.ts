@@ -7,32 +7,59 @@ import { revoke } from './revoke.ts'
 const BATCH = 2000
 /** Revocations under way at once, over all connections; each connection's lane is narrower. */
 const AT_ONCE = 256
+/** How long one sweep may go on starting them: the tick after it must not have to wait. */
+const SPAN_MS = TIMING.tickMs * 0.9
 /** Of one connection, so that a dead upstream cannot fill all places. */
 const AT_ONCE_PER_CONNECTION = 32
 
 /**
  * One tick: starts the revocation of every lease that is due (TTL reached, not acknowledged, mint
- * interrupted, retry due) and returns how many. Does not wait for them. May be called at any time.
+ * interrupted, retry due) and returns how many. Does not wait for them; but when more are due than
+ * there are places, it goes on as places get free, for less than one tick. May be called at any time.
  */
 export async function sweep(context: Context): Promise<number> {
+  const span = AbortSignal.timeout(SPAN_MS)
+  let started = 0
+  for (;;) {
+    const { count, full } = await startDue(context)
+    started += count
+    if (!full || !(await roomWithin(context, span))) return started
+  }
+}
+
+async function startDue(context: Context): Promise<{ count: number; full: boolean }> {
   const now = context.now()
   const due = await context.store.read.due(now, BATCH)
   const deferred = new Map<number, LeaseId[]>()
-  let started = 0
+  let count = 0
+  let full = false
   for (const id of due) {
-    if (context.revoking.size >= AT_ONCE) break
     if (context.revoking.has(id)) continue
+    full = context.revoking.size >= AT_ONCE
+    if (full) break
     const lease = await context.store.read.lease(id)
     if (!lease) continue
     const until = blockedUntil(context, lease)
     if (until === 0) {
-      started++
+      count++
       start(context, lease)
     } else if (until > now) deferred.set(until, [...(deferred.get(until) ?? []), id])
   }
   for (const [until, ids] of deferred)
     await context.store.write((writer) => writer.defer(ids, until))
-  return started
+  return { count, full }
+}
+
+/** Waits until half of the places are free. False when the span was over first. */
+function roomWithin(context: Context, span: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    if (span.aborted) resolve(false)
+    span.addEventListener('abort', () => resolve(false), { once: true })
+    const look = () => {
+      if (context.revoking.size <= AT_ONCE / 2) resolve(true)
+    }
+    for (const one of context.revoking.values()) one.then(look, look)
+  })
 }
 
 function start(context: Context, lease: Lease): void {

@@ -1,8 +1,9 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { collect, isAlive, TestBroker, until } from '../fixtures/broker.ts'
+import { BIN, collect, isAlive, TestBroker, until } from '../fixtures/broker.ts'
 
 let broker: TestBroker
 beforeEach(() => {
@@ -98,6 +99,31 @@ describe('when something is killed', () => {
     await until('the person is told', () => task.err().includes('ended early (revoked)'))
     expect(isAlive(task.pid)).toBe(true)
     expect((await collect(task.child)).status).toBe(0)
+  })
+})
+
+describe('an upgrade', () => {
+  it('replaces the older daemon, and no running task loses its lease', async () => {
+    const old = await startTask()
+    const first = daemon()
+    const root = join(dirname(BIN), '..')
+    const newer = join(broker.folder, 'newer')
+    cpSync(root, newer, { recursive: true })
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    const exec = join(newer, 'dist', 'exec.cjs')
+    const text = readFileSync(exec, 'utf8')
+    expect(text).toContain(`"${version}"`)
+    writeFileSync(exec, text.replaceAll(`"${version}"`, '"9999.0.0"'))
+    const args = [join(newer, 'bin', 'run.js'), 'exec', '--env', 'staging', '--', 'echo', 'hello']
+    const result = await collect(spawn(process.execPath, args, { env: broker.env() }))
+    expect(result).toMatchObject({ status: 0, out: 'hello\n' })
+    expect(daemon()).not.toBe(first)
+    await until('the other task is back', async () => {
+      const lease = await stateOf(old.lease)
+      return lease?.state === 'active'
+    })
+    expect((await collect(old.child)).status).toBe(0)
+    expect(await stateOf(old.lease)).toMatchObject({ state: 'revoked', endNote: 'exit 0' })
   })
 })
 

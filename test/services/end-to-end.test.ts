@@ -64,7 +64,7 @@ describe.skipIf(postgresMissing())('the main job, as typed', () => {
   it('applies the template', async () => {
     const result = await type('broker template apply broker.yaml --yes')
     expect(result.status).toBe(0)
-    expect(result.out).toContain('staging-dev')
+    expect(result.out + result.err).toContain('template staging-dev')
   })
 
   it('runs the command with its own role, and shows it as live', async () => {
@@ -72,7 +72,7 @@ describe.skipIf(postgresMissing())('the main job, as typed', () => {
     expect(result.status).toBe(0)
     const [role] = /broker_[0-9a-z]{8}_[0-9a-z]{26}_[0-9a-f]{8}/.exec(result.out) ?? []
     expect(ledger.created().map((it) => it.role)).toEqual([role])
-    expect(result.out).toMatch(/lse_\w+ .*active/)
+    expect(result.out).toMatch(/lse_\w{26}\tactive\tstaging\tstaging-dev/)
     expect(result.err).toMatch(
       /^broker: lease lse_\w{26} · staging · template staging-dev · 30m · isolation scrub · db native, api native\nbroker: revoked in \d+ ms\n$/,
     )
