@@ -9,34 +9,43 @@ import { join } from 'node:path'
 export const ROOT = join(import.meta.dirname, '..')
 export const BIN = join(ROOT, 'bin', 'run.js')
 
-/** Runs `work` with a temp folder and a list of things to undo, last first. */
+/** Runs `work` with a temp folder and a list of things to undo, last first; then ends the process. */
 export async function run({ limitSeconds }, work) {
-  if (Number(process.versions.node.split('.')[0]) < 24) fail('run this with Node 24 or newer')
-  if (!existsSync(join(ROOT, 'dist/daemon/main.js'))) fail('build first: node scripts/build.mjs')
+  if (Number(process.versions.node.split('.')[0]) < 24) refuse('run this with Node 24 or newer')
+  if (!existsSync(join(ROOT, 'dist/daemon/main.js'))) refuse('build first: node scripts/build.mjs')
   const folder = mkdtempSync(join(tmpdir(), 'broker-bench-'))
   const children = new Set()
   const undo = []
-  // The last resort, also when something throws where nobody waits for it.
+  // The last resort, for what the undoing left.
   process.on('exit', () => {
     for (const child of children) child.kill('SIGKILL')
     rmSync(folder, { recursive: true, force: true })
   })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1))
-  setTimeout(() => fail(`gave up after ${limitSeconds} s`), limitSeconds * 1000).unref()
+  let ending = false
+  const end = async (status, error) => {
+    if (error !== undefined) console.error(error)
+    if (ending) return
+    ending = true
+    setTimeout(() => process.exit(1), 10_000) // nothing to be undone may hold us up
+    while (undo.length > 0) await Promise.resolve(undo.pop()()).catch(() => {})
+    process.exit(status)
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => end(1, signal))
+  for (const event of ['uncaughtException', 'unhandledRejection']) {
+    process.on(event, (error) => end(1, error))
+  }
+  setTimeout(() => end(1, `gave up after ${limitSeconds} s`), limitSeconds * 1000).unref()
   console.log(`load average at the start: ${load()}\n`)
   try {
     await work({ folder, children, onEnd: (act) => undo.push(act) })
   } catch (error) {
-    console.error(error)
-    process.exitCode = 1
-  } finally {
-    for (const act of undo.reverse()) await act()
+    await end(1, error)
   }
   console.log(`\nload average at the end: ${load()}`)
-  process.exit()
+  await end(0)
 }
 
-function fail(why) {
+function refuse(why) {
   console.error(why)
   process.exit(1)
 }

@@ -50,7 +50,7 @@ await run({ limitSeconds: 300 }, async (bench) => {
   const superuser = await openClient(bench, server.adminUrl('app'))
   await measure('bare statements on an open connection', () => bare(superuser))
   await measure('session: `end` to `ended`', () => session(daemon), true)
-  await measure('session, the task left a connection open', () => leftOpen(server, daemon), true)
+  await measure('session, the task left a connection open', () => leftOpen(daemon), true)
   await measure('broker exec: command ends to exec ends', () => exec(bench, daemon), true)
   const roles = await server.query("select rolname from pg_roles where rolname like 'broker\\_%'")
   if (roles.length > 0) throw new Error(`${roles.length} roles were left behind`)
@@ -66,7 +66,9 @@ function row(name, took, bound) {
 }
 
 /** Wall-clock milliseconds with their fractions, comparable between processes. */
-const now = () => performance.timeOrigin + performance.now()
+function now() {
+  return performance.timeOrigin + performance.now()
+}
 
 async function openClient(bench, connectionString) {
   const client = new pg.Client({ connectionString })
@@ -134,7 +136,7 @@ async function expected(frames, type) {
 }
 
 /** The revocation has to cut off a session that stands in the middle of a transaction. */
-async function leftOpen(server, daemon) {
+async function leftOpen(daemon) {
   let client
   const took = await session(daemon, async (variables) => {
     client = new pg.Client({ connectionString: variables.DATABASE_URL })

@@ -9,7 +9,7 @@ const total = Number(process.argv[2] ?? 4000)
 const concurrency = Number(process.argv[3] ?? 16)
 
 await run({ limitSeconds: 300 }, async (bench) => {
-  const daemon = await startDaemon(bench, { sockets: concurrency })
+  const daemon = await startDaemon(bench)
 
   async function one() {
     const { lease } = await daemon.call('POST', '/v1/leases', { environment: 'staging' })

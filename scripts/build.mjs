@@ -11,6 +11,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { build } from 'esbuild'
+import { noticesFor } from './notices.mjs'
 
 const root = join(import.meta.dirname, '..')
 const version = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version
@@ -38,15 +39,16 @@ export async function bundle({ test, outdir }) {
       __BROKER_VERSION__: JSON.stringify(version),
     },
     logLevel: 'warning',
+    metafile: true,
   }
   // `exec` is its own small CommonJS file: an ES module that imports node:http pays 40 ms for it.
-  await build({
+  const exec = await build({
     ...common,
     entryPoints: [join(root, 'src/exec/main.ts')],
     outfile: join(outdir, 'exec.cjs'),
     format: 'cjs',
   })
-  await build({
+  const rest = await build({
     ...common,
     entryPoints: [
       join(root, 'src/cli/main.ts'),
@@ -62,6 +64,8 @@ export async function bundle({ test, outdir }) {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   })
+  const notices = noticesFor(root, [exec.metafile, rest.metafile])
+  writeFileSync(join(outdir, 'THIRD-PARTY-NOTICES.txt'), notices)
 }
 
 if (process.argv.includes('--test')) {

@@ -68,7 +68,13 @@ export async function issue(
   if (!context.store.hasReserve()) throw noReserve()
   const handle = newBearer('bkh_', context.random)
   const session = newBearer('bks_', context.random)
-  const lease = await recordIntent(context, caller, decided, request, reason, { handle, session })
+  const lease = await recordIntent(context, caller, decided, request, reason, {
+    handle,
+    session,
+  }).catch(async (error: unknown) => {
+    await recordRefusal(context, caller, choice, request, reason, error)
+    throw error
+  })
   faultPoint('C3')
   const minted = await mintAll(context, decided, lease)
   faultPoint('C5')

@@ -149,3 +149,13 @@ export async function afterDrift(context: Context, drift: number): Promise<void>
     await writer.append({ type: 'clock.jumped', lease: null, data: { milliseconds: drift } })
   })
 }
+
+/**
+ * The newest entry was written before now, or the clock was set back while nobody was there: by how
+ * much at least, it tells.
+ */
+export async function catchUpWithClock(context: Context): Promise<void> {
+  const head = await context.store.read.head()
+  const behind = head ? context.now() - Date.parse(head.at) : 0
+  if (behind < -TIMING.driftMs) await afterDrift(context, behind)
+}

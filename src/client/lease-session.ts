@@ -1,4 +1,3 @@
-import { ROUTES } from '../api/routes.ts'
 import { type ClientFrame, type DaemonFrame, SESSION } from '../api/session.ts'
 import type { LeaseRequest, LeaseView } from '../api/types.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
@@ -7,8 +6,11 @@ import { Secret } from '../lib/secret.ts'
 import { AwakeClock } from './awake-clock.ts'
 import type { Caller, Environment } from './caller.ts'
 import { ensureDaemon, probe } from './daemon-process.ts'
-import { exchange, isAway, isCutOff } from './exchange.ts'
-import { errorFrom, garbled, hasCode, outOfReach } from './failure.ts'
+import { isAway, isCutOff } from './exchange.ts'
+import { garbled, hasCode, outOfReach } from './failure.ts'
+import { type Frame, type FrameWait, waitFor } from './frame-wait.ts'
+import { killHung } from './hung-daemon.ts'
+import { leaseAt } from './lease-at.ts'
 import { monotonic } from './monotonic.ts'
 import { identityOf } from './process-identity.ts'
 import { openLine, type SessionLine } from './session-line.ts'
@@ -55,7 +57,7 @@ export class LeaseSession {
   readonly #clock: AwakeClock
   #phase: Phase = 'asking'
   #line: SessionLine | undefined
-  #waiting: Waiting | undefined
+  #waiting: Pick<FrameWait, 'take' | 'fail'> | undefined
   #frame: LeaseFrame | undefined
   #lease: LeaseView | undefined
   #toldEarly = false
@@ -154,26 +156,10 @@ export class LeaseSession {
     this.#line?.send(frame)
   }
 
-  /** The next frame of one type; an `error` frame, or the end of the session, rejects. */
   #next<T extends DaemonFrame['type']>(type: T, timeoutMs?: number): Promise<Frame<T>> {
-    return new Promise((resolve, reject) => {
-      const timer =
-        timeoutMs === undefined ? undefined : setTimeout(() => reject(garbled()), timeoutMs)
-      this.#waiting = {
-        take: (frame) => {
-          if (frame.type !== type && frame.type !== 'error') return
-          clearTimeout(timer)
-          this.#waiting = undefined
-          if (frame.type === type) resolve(frame as Frame<T>)
-          else reject(errorFrom(frame) ?? garbled())
-        },
-        fail: (error) => {
-          clearTimeout(timer)
-          this.#waiting = undefined
-          reject(error)
-        },
-      }
-    })
+    const wait = waitFor(type, timeoutMs)
+    this.#waiting = wait
+    return wait.frame
   }
 
   #take(frame: DaemonFrame): void {
@@ -270,7 +256,9 @@ export class LeaseSession {
   async #comeBack(hung: boolean): Promise<void> {
     const deadline = this.#clock.elapsed() + SESSION.returnMs
     let last: unknown
-    if (hung) await this.#killHung()
+    if (hung && !this.#place.caller.inTask) {
+      await killHung(this.#place.home, this.#held().daemon.pid, this.#identity)
+    }
     while (this.#clock.elapsed() < deadline && this.#phase !== 'over') {
       try {
         return await this.#resume(deadline - this.#clock.elapsed())
@@ -324,49 +312,19 @@ export class LeaseSession {
     this.#waiting?.fail(this.#over)
   }
 
-  /**
-   * Only the process that held our session, recognised by more than its number, and only while it
-   * does not answer a fresh connection either.
-   */
-  async #killHung(): Promise<void> {
-    const { caller, home } = this.#place
-    const pid = this.#held().daemon.pid
-    if (caller.inTask || (await probe(home, 1000)) !== 'silent') return
-    if (this.#identity === undefined || identityOf(pid) !== this.#identity) return
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      // It is gone, which is what we want.
-    }
-  }
-
   /** The line is lost while ending: the daemon ends the lease by itself, and tells how far it is. */
   async #lookUp(error: unknown, began: number): Promise<Frame<'ended'> | undefined> {
     if (!hasCode(error, 'lease_ended') && !hasCode(error, 'denied')) return undefined
-    const { caller } = this.#place
-    const { method } = ROUTES.showLease
-    const path = ROUTES.showLease.path.replace(':id', this.#held().lease.id)
     while (this.#phase === 'ending') {
-      const call = { socket: caller.socket, method, path, timeoutMs: ANSWER_MS }
-      const answer = await exchange({ ...call, bearer: caller.bearer() }).catch(() => undefined)
-      if (answer?.status === 200) {
-        const lease = answer.body as LeaseView
-        this.#lease = lease
-        if (lease.endedAt !== null) {
-          return { type: 'ended', lease, elapsedMs: Math.round(monotonic() - began) }
-        }
+      const lease = await leaseAt(this.#place.caller, this.#held().lease.id)
+      this.#lease = lease ?? this.#lease
+      if (lease?.endedAt) {
+        return { type: 'ended', lease, elapsedMs: Math.round(monotonic() - began) }
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS))
     }
     return undefined
   }
-}
-
-type Frame<T extends DaemonFrame['type']> = Extract<DaemonFrame, { type: T }>
-
-interface Waiting {
-  take(frame: DaemonFrame): void
-  fail(error: Error): void
 }
 
 function lostWhileAsking(): BrokerError {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { Health } from '../api/types.ts'
 import { deriveChainKeys } from '../audit/keys.ts'
 import type { Context } from '../broker/context.ts'
-import { endLostSessions, recover, sweep } from '../broker/sweep.ts'
+import { catchUpWithClock, endLostSessions, recover, sweep } from '../broker/sweep.ts'
 import { TIMING } from '../core/deadlines.ts'
 import { ensurePrivateFolder } from '../lib/home.ts'
 import { newInstallId } from '../lib/ids.ts'
@@ -112,6 +112,7 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   notify = (lease) => sessions.notify(lease)
 
   // Before serving: what a crash interrupted, and what ended while nobody was there.
+  await catchUpWithClock(context)
   const interrupted = await recover(context)
   await sweep(context)
   await noteStart(context, interrupted)

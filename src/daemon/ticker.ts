@@ -49,7 +49,7 @@ export class Ticker {
     if (this.#reconciling || (!now && at - this.#reconciledAt < TIMING.reconcileMs)) return
     this.#reconciling = true
     this.#reconciledAt = at
-    reconcile(this.#context)
+    Promise.all([reconcile(this.#context), forgetOldKeys(this.#context)])
       .catch((error: unknown) => this.#context.log.error('reconciling failed', error))
       .finally(() => {
         this.#reconciling = false
@@ -60,4 +60,9 @@ export class Ticker {
     if (this.#timer) clearInterval(this.#timer)
     await this.#running
   }
+}
+
+/** An `Idempotency-Key` is remembered for a day: longer than any client retries. */
+async function forgetOldKeys(context: Context): Promise<void> {
+  await context.store.write((writer) => writer.forgetBefore(context.now() - 86_400_000))
 }

@@ -1,7 +1,7 @@
 import type { Capability, Mode } from '../core/lease.ts'
 import type { Catalogue } from '../core/risk.ts'
-import type { Json, JsonObject } from '../lib/json.ts'
 import type { LeaseId, Random } from '../lib/ids.ts'
+import type { Json, JsonObject } from '../lib/json.ts'
 import type { Secret } from '../lib/secret.ts'
 
 /** The outside world as a provider sees it. Everything that varies is handed in. */

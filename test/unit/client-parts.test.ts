@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { AwakeClock } from '../../src/client/awake-clock.ts'
 import { callerOf } from '../../src/client/caller.ts'
+import { compileCacheFolder } from '../../src/client/compile-cache.ts'
 import { daemonEnvironment } from '../../src/client/daemon-environment.ts'
 import { createClient } from '../../src/client/http.ts'
 import { identityOf } from '../../src/client/process-identity.ts'
 import { isOlder } from '../../src/client/version.ts'
-import { compileCacheFolder } from '../../src/client/compile-cache.ts'
 import { resolveHome } from '../../src/lib/home.ts'
 
 describe('the daemon’s environment', () => {

@@ -222,29 +222,26 @@ describe('a broken line', () => {
     mine.close()
   })
 
-  it('to a daemon that does not come back ends the session', async () => {
-    let gone: BrokerError | undefined
-    const ended = new Promise<void>((resolve) => {
-      const mine = session({
-        gone: (error) => {
-          gone = error
-          resolve()
-        },
+  for (const inTask of [false, true]) {
+    const where = inTask ? 'inside a task' : 'outside of one'
+    it(`to a daemon that does not come back ends the session, ${where}`, async () => {
+      const env = inTask ? { BROKER_HANDLE: 'h', BROKER_SOCKET: place().home.socket } : {}
+      const { promise, resolve } = Promise.withResolvers<BrokerError>()
+      const mine = new LeaseSession(place(env), {
+        asked: () => {},
+        endedEarly: () => {},
+        gone: resolve,
       })
-      mine
-        .ask({ environment: 'staging' })
-        .then(() => mine.bind())
-        .then(() => {
-          server.close()
-          for (const socket of open) socket.destroy()
-        })
+      await mine.ask({ environment: 'staging' })
+      await mine.bind()
+      server.close()
+      for (const socket of open) socket.destroy()
+      expect(await promise).toMatchObject({
+        code: 'daemon_unreachable',
+        message: 'the daemon went away and did not come back',
+      })
     })
-    await ended
-    expect(gone).toMatchObject({
-      code: 'daemon_unreachable',
-      message: 'the daemon went away and did not come back',
-    })
-  })
+  }
 })
 
 describe('the end', () => {

@@ -4,7 +4,14 @@ import { verifyAudit } from '../../src/broker/audit.ts'
 import { issue } from '../../src/broker/issue.ts'
 import { reconcile } from '../../src/broker/reconcile.ts'
 import { revoke } from '../../src/broker/revoke.ts'
-import { afterDrift, Drift, endLostSessions, recover, sweep } from '../../src/broker/sweep.ts'
+import {
+  afterDrift,
+  catchUpWithClock,
+  Drift,
+  endLostSessions,
+  recover,
+  sweep,
+} from '../../src/broker/sweep.ts'
 import { TIMING } from '../../src/core/deadlines.ts'
 import type { Lease } from '../../src/core/lease.ts'
 import { BrokerError } from '../../src/errors.ts'
@@ -155,6 +162,7 @@ describe('issuing', () => {
     const refused = results.filter((result) => result.status === 'rejected')
     expect(refused).toHaveLength(7)
     expect(refused[0]?.reason).toMatchObject({ code: 'quota_exceeded', details: { cap: 3 } })
+    expect((await entryTypes()).filter((type) => type === 'lease.denied')).toHaveLength(7)
     expect(ledger.minted).toBe(3)
     const [first] = await context.store.read.leases({ live: true, limit: 1 })
     if (!first) throw new Error('no lease')
@@ -426,6 +434,16 @@ describe('clocks', () => {
     context.clock.now += 1_800_000
     await settle()
     expect(await now(lease)).toMatchObject({ state: 'revoked', endReason: 'ttl' })
+  })
+
+  it('gives no lease more time when the clock was set back while no daemon ran', async () => {
+    const lease = await start()
+    context.clock.now -= 3_600_000
+    await catchUpWithClock(context)
+    expect((await now(lease)).expiresAt).toBe(lease.expiresAt - 3_600_000)
+    context.clock.now += 60_000
+    await catchUpWithClock(context) // later than the newest entry again: nothing to do
+    expect((await now(lease)).expiresAt).toBe(lease.expiresAt - 3_600_000)
   })
 
   it('sweeps at once after eight hours asleep', async () => {

@@ -100,13 +100,13 @@ function tooMuch(database: string): Finding {
     message: 'the role is a superuser, which is more than needed',
     hint: [
       'a narrower one:',
-      'CREATE ROLE broker_admin LOGIN CREATEROLE;',
-      'GRANT pg_signal_backend TO broker_admin;',
-      `GRANT CONNECT ON DATABASE ${quote(database)} TO broker_admin WITH GRANT OPTION;`,
-      'then for each schema: GRANT USAGE ON SCHEMA … TO broker_admin WITH GRANT OPTION;',
-      'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO broker_admin WITH GRANT OPTION;',
-      'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA … TO broker_admin WITH GRANT OPTION;',
-      'and its password with \\password broker_admin',
+      'CREATE ROLE credential_admin LOGIN CREATEROLE;',
+      'GRANT pg_signal_backend TO credential_admin;',
+      `GRANT CONNECT ON DATABASE ${quote(database)} TO credential_admin WITH GRANT OPTION;`,
+      'then for each schema: GRANT USAGE ON SCHEMA … TO credential_admin WITH GRANT OPTION;',
+      'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA … TO credential_admin WITH GRANT OPTION;',
+      'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA … TO credential_admin WITH GRANT OPTION;',
+      'and its password with \\password credential_admin',
     ].join(' '),
   }
 }
