@@ -162,9 +162,10 @@ export function median(values) {
   return quantile(values, 0.5)
 }
 
+/** By nearest rank: the smallest value that is not below `q` of them. */
 export function quantile(values, q) {
   const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]
+  return sorted[Math.max(0, Math.ceil(q * sorted.length) - 1)]
 }
 
 /** Prints a Markdown table; numbers are rounded. */

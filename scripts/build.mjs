@@ -47,6 +47,7 @@ export async function bundle({ test, outdir }) {
     entryPoints: [join(root, 'src/exec/main.ts')],
     outfile: join(outdir, 'exec.cjs'),
     format: 'cjs',
+    minify: true,
   })
   const rest = await build({
     ...common,

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { chmodSync, lstatSync, mkdirSync } from 'node:fs'
 import { homedir, tmpdir, userInfo } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -74,11 +73,16 @@ function baseFolders(env: Environment, platform: NodeJS.Platform) {
 }
 
 function socketPath(run: string, platform: NodeJS.Platform): string {
-  const short = createHash('sha256').update(run).digest('hex').slice(0, 16)
-  if (platform === 'win32') return `\\\\.\\pipe\\broker-${short}`
+  if (platform === 'win32') return `\\\\.\\pipe\\broker-${short(run)}`
   const usual = join(run, 'broker.sock')
   if (Buffer.byteLength(usual) <= MAX_SOCKET_PATH) return usual
-  return join(tmpdir(), `broker-${userInfo().uid}-${short}`, 'broker.sock')
+  return join(tmpdir(), `broker-${userInfo().uid}-${short(run)}`, 'broker.sock')
+}
+
+function short(path: string): string {
+  // Loaded when it is needed, which is nearly never: this file is on the way of every `exec`.
+  const { createHash } = process.getBuiltinModule('node:crypto')
+  return createHash('sha256').update(path).digest('hex').slice(0, 16)
 }
 
 /**

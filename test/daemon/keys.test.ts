@@ -46,6 +46,19 @@ const BODIES: Partial<Record<RouteName, unknown>> = {
 }
 
 describe('who may call what', () => {
+  it('is the operator, but for these routes', () => {
+    const open = names.filter((name) => ROUTES[name].caller === 'anyone')
+    expect(open).toEqual(['health', 'jwks', 'metadata'])
+    expect(guarded.filter((name) => !operatorOnly.includes(name))).toEqual([
+      'listLeases',
+      'showLease',
+      'issueLease',
+      'planLease',
+      'ackLease',
+      'session',
+    ])
+  })
+
   it.each(guarded)('%s refuses a caller without a key', async (name) => {
     const answer = await call(name, undefined)
     expect(answer.status).toBe(401)

@@ -224,7 +224,7 @@ describe('a newer command finds an older daemon', () => {
     await broker.must(['tokens'])
     const now = await version()
     expect(now).not.toBe('0.0.1')
-    expect(isAlive(first)).toBe(false)
+    await until('the old one is gone', () => !isAlive(first))
     // Longer than the new one waits for the sessions of the old.
     await new Promise((resolve) => setTimeout(resolve, 3000))
     expect(await leases()).toMatchObject([{ id: out.trim(), state: 'active' }])

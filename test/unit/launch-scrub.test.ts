@@ -57,6 +57,16 @@ describe('what never gets through', () => {
     expect(scrubEnvironment(env).kept).toEqual({})
   })
 
+  it('removes what would send a minted database password to another server', () => {
+    const env = {
+      PGHOSTADDR: '10.0.0.1',
+      PGOPTIONS: '-c role=x',
+      PGSSLMODE: 'disable',
+      PGPORT: '1',
+    }
+    expect(removedNames(env)).toEqual(Object.keys(env).sort())
+  })
+
   it('removes a name too long to be looked at', () => {
     const name = 'MAX_'.repeat(250_000)
     expect(removedNames({ [name]: 'x' })).toEqual([name])
