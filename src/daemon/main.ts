@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { ensurePrivateFolder, type Home } from '../lib/home.ts'
 import type { Secret } from '../lib/secret.ts'
 import { readConfig } from './config.ts'
-import { keepMemoryOutOfCoreFiles } from './core-files.ts'
 import { createLog, rotateLog } from './log.ts'
+import { keepMemoryToOurselves } from './memory.ts'
 import type { ALREADY_RUNNING } from './run.ts'
 import { readStarterMessage } from './starter-message.ts'
 
 /** Started by another command: what it has to say comes on standard input, the log goes to its file. */
 async function startedByCommand(): Promise<void> {
-  keepMemoryOutOfCoreFiles()
+  keepMemoryToOurselves()
   const config = readConfig(process.env)
   ensurePrivateFolder(config.home.state)
   dieQuietly(config.home)
@@ -47,7 +47,7 @@ function dieQuietly(home: Home): void {
 export async function runInForeground(
   passphrase?: Secret,
 ): Promise<typeof ALREADY_RUNNING | 'stopped'> {
-  keepMemoryOutOfCoreFiles()
+  keepMemoryToOurselves()
   const config = readConfig(process.env)
   const { runDaemon } = await loadRun(config.home)
   const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const

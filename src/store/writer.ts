@@ -36,12 +36,11 @@ const insertGrantRow = (db: Db, row: GrantRow) => db.insertInto('grants').values
 const updateLease = (db: Db, { id, ...columns }: Partial<LeaseChange> & { id: string }) =>
   db.updateTable('leases').set(columns).where('id', '=', id)
 
-/**
- * Changes nothing where the lease would come to life or end by it. Leaves `live` out of what is set,
- * because SQLite rewrites every index that a set column appears in, changed or not.
- */
-const updateLeaseThatStays = (db: Db, { live, ...change }: LeaseChange) =>
-  updateLease(db, change).where('live', '=', live)
+const updateLiveLease = (db: Db, change: Partial<LeaseChange> & { id: string }) =>
+  updateLease(db, change).where('live', '=', sql.lit(1))
+
+/** Leaves `live` as it is, because SQLite rewrites every index that a set column appears in, changed or not. */
+const keepLive = (db: Db, { live: _, ...change }: LeaseChange) => updateLiveLease(db, change)
 
 const updateGrant = (db: Db, { lease, name, ...columns }: GrantChange) =>
   db.updateTable('grants').set(columns).where('lease', '=', lease).where('name', '=', name)
@@ -131,10 +130,15 @@ export class KyselyWriter extends KyselyReader implements Writer {
 
   /** The row itself tells whether it was live before: the counts must hold whatever the caller believes. */
   async #saveRow(lease: Lease, change: LeaseChange): Promise<void> {
-    if ((await this.compiled.run(updateLeaseThatStays, change)).numAffectedRows === 1n) return
+    const ends = change.live === 0
+    const wasLive = await this.compiled.run(ends ? updateLiveLease : keepLive, change)
+    if (wasLive.numAffectedRows === 1n) {
+      if (ends) await this.#count(lease, -1)
+      return
+    }
     const { numAffectedRows } = await this.compiled.run(updateLease, change)
     if (numAffectedRows !== 1n) throw new Error(`no row for lease ${lease.id}`)
-    await this.#count(lease, change.live === 1 ? 1 : -1)
+    if (!ends) await this.#count(lease, 1)
   }
 
   async #count(lease: Lease, by: number): Promise<void> {

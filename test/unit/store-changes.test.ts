@@ -42,6 +42,21 @@ describe('saving a lease', () => {
     expect(await counts()).toEqual([1, 1])
   })
 
+  it('counts a lease from the moment it may hold a credential, not from its request', async () => {
+    const asked: Lease = {
+      ...(await issued()),
+      id: 'lse_00000000000000000000000001',
+      state: 'requested',
+    }
+    const secrets = { handleDigest: '', sessionDigest: null }
+    await context.store.write((writer) => writer.insertLease(asked, secrets, null))
+    expect(await counts()).toEqual([1, 1])
+    for (const next of ['minting', 'active'] as const) {
+      await context.store.write((writer) => writer.saveLease({ ...asked, state: next }, null))
+      expect(await counts()).toEqual([2, 2])
+    }
+  })
+
   it('keeps the lease in the list of the living for as long as it is saved as live', async () => {
     const lease = await issued()
     const later = { ...lease, expiresAt: lease.expiresAt + 1 }
