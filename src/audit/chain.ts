@@ -7,7 +7,7 @@ export const GENESIS: Head = { seq: 0, hash: '0'.repeat(64) }
 
 /** What sealing needs: the HMAC key for entries and the signing key for heads. */
 export interface ChainKeys {
-  readonly mac: Uint8Array
+  readonly mac: KeyObject
   readonly signing: KeyObject
   readonly verifying: KeyObject
 }

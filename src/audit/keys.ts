@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, hkdfSync } from 'node:crypto'
+import { createPrivateKey, createPublicKey, createSecretKey, hkdfSync } from 'node:crypto'
 import type { ChainKeys } from './chain.ts'
 
 /** PKCS #8 wrapping of a raw Ed25519 seed (RFC 8410 §7). */
@@ -17,5 +17,5 @@ export function deriveChainKeys(operatorKey: string): ChainKeys {
     format: 'der',
     type: 'pkcs8',
   })
-  return { mac: derive('entry mac'), signing, verifying: createPublicKey(signing) }
+  return { mac: createSecretKey(derive('entry mac')), signing, verifying: createPublicKey(signing) }
 }

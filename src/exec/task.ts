@@ -83,6 +83,7 @@ class Task {
     const session = this.#session
     const work = session.ask(leaseRequest(this.#options, process.pid)).then(async (issued) => {
       this.#lease = issued.lease
+      faultPoint('C7')
       await session.bind()
       return issued.variables
     })

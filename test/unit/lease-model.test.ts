@@ -154,6 +154,7 @@ async function inspect(real: Real): Promise<void> {
 async function atRest(real: Real): Promise<void> {
   const { context, ledger, known } = real
   ledger.down = null
+  await Promise.allSettled([...context.revoking.values()]) // each under the clock it began with
   context.clock.now += 1_000_000
   await settle(real)
   for (const [id, expected] of known) {
