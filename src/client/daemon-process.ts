@@ -36,12 +36,15 @@ export async function ensureDaemon(
   options: EnsureOptions,
 ): Promise<Health> {
   const deadline = monotonic() + (options.deadlineMs ?? DEADLINE_MS)
-  const found = isListening(home) ? await probe(home) : 'away'
-  if (typeof found === 'object' && found.status === 'ok') {
-    if (!isOlder(found.version, VERSION)) return found
-    await retire(home, env, found.pid, deadline)
+  let found: Health | 'away' | 'silent' = isListening(home) ? await probe(home) : 'away'
+  for (;;) {
+    const serves = typeof found === 'object' && found.status === 'ok' ? found : undefined
+    const health = serves ?? (await start(home, env, options.distFolder, deadline))
+    if (!isOlder(health.version, VERSION)) return health
+    // An older command may be quicker and start its own again, so this may take more than one turn.
+    await retire(home, env, health.pid, deadline)
+    found = 'away'
   }
-  return start(home, env, options.distFolder, deadline)
 }
 
 /** The daemon's own word, `away` if nobody listens, `silent` if somebody does and says nothing. */
@@ -121,15 +124,29 @@ interface SpawnedDaemon {
   exit: { readonly code: number; readonly at: number } | undefined
 }
 
-function spawnDaemon(home: Home, env: Environment, distFolder: string): SpawnedDaemon {
-  for (const folder of [home.config, home.state, home.run, dirname(home.socket)]) {
-    if (folder !== '' && !folder.startsWith('\\\\.\\')) ensurePrivateFolder(folder)
+/** The folders and the log, which have to be there before a daemon can say what it lacks. */
+function openLog(home: Home): number {
+  try {
+    for (const folder of [home.config, home.state, home.run, dirname(home.socket)]) {
+      if (folder !== '' && !folder.startsWith('\\\\.\\')) ensurePrivateFolder(folder)
+    }
+    return openSync(home.logFile, 'a', 0o600)
+  } catch (error) {
+    const message = `the folders in "${home.root}" cannot be used`
+    const hint =
+      'they must be folders of yours that can be written; BROKER_HOME names another place'
+    throw new BrokerError('daemon_unreachable', message, { hint, cause: error })
   }
-  const log = openSync(home.logFile, 'a', 0o600)
+}
+
+function spawnDaemon(home: Home, env: Environment, distFolder: string): SpawnedDaemon {
+  const log = openLog(home)
   try {
     fchmodSync(log, 0o600)
     const { spawn } = process.getBuiltinModule('node:child_process') // most callers never get here
-    const child = spawn(process.execPath, [join(distFolder, 'daemon', 'main.js')], {
+    // Without this SIGUSR1 opens a debugger to every user of the machine until the daemon says no.
+    const program = ['--disable-sigusr1', join(distFolder, 'daemon', 'main.js')]
+    const child = spawn(process.execPath, program, {
       cwd: home.state,
       detached: true,
       env: { ...daemonEnvironment(env, home, process.cwd()), ...compileCache(env) },

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Health } from '../api/types.ts'
 import { deriveChainKeys } from '../audit/keys.ts'
 import type { Context } from '../broker/context.ts'
@@ -34,6 +35,12 @@ declare const __BROKER_VERSION__: string
 
 /** After the start-up's rush. */
 const PRELOAD_MS = 5000
+
+/**
+ * For revocations under way when we stop. What an upstream has not answered by then is recorded as
+ * `revoking`, and the next daemon takes it up; one that waits to replace us must not wait longer.
+ */
+const LAST_TRIES_MS = 2000
 
 /** Another daemon serves this home. */
 export const ALREADY_RUNNING = 'already running'
@@ -111,10 +118,7 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   sessions.serve(server.app.server)
   notify = (lease) => sessions.notify(lease)
 
-  // Before serving: what a crash interrupted, and what ended while nobody was there.
-  await catchUpWithClock(context)
-  const interrupted = await recover(context)
-  await sweep(context)
+  const interrupted = await takeUp(context)
   await noteStart(context, interrupted)
   await listen(server.app, home)
   status = 'ok'
@@ -145,13 +149,30 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   await ticker.stop()
   sessions.close()
   await server.app.close()
-  await Promise.allSettled([...context.revoking.values()])
+  await Promise.race([Promise.allSettled([...context.revoking.values()]), sleep(LAST_TRIES_MS)])
   await context.store
     .write((writer) => writer.append({ type: 'daemon.stopped', lease: null, data: { why } }))
     .catch((error: unknown) => log.error('the stop could not be recorded', error))
   checkpoint.save(await store.read.head())
   await registry.close()
   await store.close()
+}
+
+/**
+ * Before serving: what a crash interrupted, and what ended while nobody was there. Returns how many
+ * leases were interrupted. A full disk must not keep a daemon from starting, since it is there to
+ * end leases: what could not be recorded now is due at the next ticks.
+ */
+async function takeUp(context: Context): Promise<number> {
+  try {
+    await catchUpWithClock(context)
+    const interrupted = await recover(context)
+    await sweep(context)
+    return interrupted
+  } catch (error) {
+    context.log.error('what was left could not be taken up at once', error)
+    return 0
+  }
 }
 
 /**

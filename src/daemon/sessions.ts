@@ -64,6 +64,8 @@ export class Sessions {
 
   /** Lets go of every socket; the other ends will come back to the next run, or their leases end. */
   close(): void {
+    // Not lost, let go: their leases are the next run's to keep or to end.
+    for (const session of this.#open.values()) session.letGo()
     for (const socket of this.#sockets) socket.destroy()
   }
 
@@ -208,8 +210,12 @@ class Session {
 
   /** The same client came back on another socket before we saw this one's end. */
   replaced(): void {
-    this.#finished = true
+    this.letGo()
     this.#socket.destroy()
+  }
+
+  letGo(): void {
+    this.#finished = true
   }
 
   async #end(frame: Extract<ClientFrame, { type: 'end' }>): Promise<void> {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { BIN, collect, isAlive, TestBroker, until } from '../fixtures/broker.ts'
@@ -110,10 +110,12 @@ describe('an upgrade', () => {
     const newer = join(broker.folder, 'newer')
     cpSync(root, newer, { recursive: true })
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-    const exec = join(newer, 'dist', 'exec.cjs')
-    const text = readFileSync(exec, 'utf8')
-    expect(text).toContain(`"${version}"`)
-    writeFileSync(exec, text.replaceAll(`"${version}"`, '"9999.0.0"'))
+    for (const file of readdirSync(join(newer, 'dist'), { recursive: true, encoding: 'utf8' })) {
+      if (!/\.c?js$/.test(file)) continue
+      const path = join(newer, 'dist', file)
+      const text = readFileSync(path, 'utf8')
+      writeFileSync(path, text.replaceAll(`"${version}"`, '"9999.0.0"'))
+    }
     const args = [join(newer, 'bin', 'run.js'), 'exec', '--env', 'staging', '--', 'echo', 'hello']
     const result = await collect(spawn(process.execPath, args, { env: broker.env() }))
     expect(result).toMatchObject({ status: 0, out: 'hello\n' })
