@@ -1,7 +1,6 @@
 import type { Lease } from '../core/lease.ts'
 import { BrokerError } from '../errors.ts'
 import type { JsonObject } from '../lib/json.ts'
-import type { Plan } from './plan.ts'
 
 /** What an audit entry says of a lease when it begins: who, why, under which template, what, how long. */
 export function requestFacts(lease: Lease): JsonObject {
@@ -53,9 +52,4 @@ export function checkReason(reason: string | undefined): string | null {
   throw new BrokerError('invalid_request', 'the reason is too long or not text', {
     hint: `at most ${MAX_REASON} bytes`,
   })
-}
-
-export function templateOf(plan: Plan): Lease['template'] {
-  const { template, version, sha256 } = plan.choice
-  return { name: template.name, version, sha256 }
 }

@@ -1,0 +1,116 @@
+import { TIMING } from '../core/deadlines.ts'
+import type { Grant, Lease } from '../core/lease.ts'
+import { BrokerError } from '../errors.ts'
+import { digest } from '../lib/equal.ts'
+import { faultPoint } from '../lib/fault.ts'
+import { newLeaseId } from '../lib/ids.ts'
+import { liveScopes, type Writer } from '../store/store.ts'
+import { type Asked, beginLease } from './asked.ts'
+import { callProvider } from './call.ts'
+import type { Context } from './context.ts'
+import { mintRequest } from './mint.ts'
+import type { Plan, PlannedGrant } from './plan.ts'
+import { requestFacts } from './record.ts'
+
+/** The intent: durable, with its audit entry, before any provider hears of it. */
+export async function recordIntent(
+  context: Context,
+  asked: Asked,
+  decided: Plan,
+  secrets: { readonly handle: string; readonly session: string },
+): Promise<Lease> {
+  const lease = await draft(context, asked, decided)
+  const { caller } = asked
+  await context.store.write(async (writer) => {
+    await refuseOverCap(context, writer, lease, decided)
+    if (caller.kind === 'lease') await refuseUnderEnded(writer, caller.lease)
+    const digests = { handleDigest: digest(secrets.handle), sessionDigest: digest(secrets.session) }
+    await writer.insertLease(lease, digests, lease.issuedAt + TIMING.mintAbandonedMs)
+    await writer.append({ type: 'lease.requested', lease: lease.id, data: requestFacts(lease) })
+  })
+  faultPoint('C2')
+  return lease
+}
+
+async function draft(context: Context, asked: Asked, decided: Plan): Promise<Lease> {
+  const { caller } = asked
+  const now = context.now()
+  // Not later than the task's own, also by the milliseconds since that was decided.
+  const parentEnd = caller.kind === 'lease' ? caller.lease.expiresAt : Number.POSITIVE_INFINITY
+  const drafted = {
+    ...beginLease(asked, newLeaseId(now, context.random), now),
+    isolation: decided.isolation,
+    expiresAt: Math.min(now + decided.ttlMs, parentEnd),
+    ackDeadline: now + TIMING.mintAbandonedMs + TIMING.ackMs,
+    endedAt: null,
+    endReason: null,
+    endNote: null,
+  }
+  const grants = await Promise.all(
+    decided.grants.map((grant) => draftGrant(context, grant, drafted, now)),
+  )
+  return { ...drafted, state: 'minting', grants }
+}
+
+async function draftGrant(
+  context: Context,
+  grant: PlannedGrant,
+  lease: Pick<Lease, 'id' | 'environment' | 'principal' | 'expiresAt'>,
+  now: number,
+): Promise<Grant> {
+  const { provider } = grant
+  const request = mintRequest(grant, lease)
+  const recipe =
+    grant.connection === null
+      ? provider.plan(request, context.installId, null)
+      : await callProvider(context, grant.connection, async (connection) =>
+          provider.plan(request, context.installId, connection),
+        )
+  return {
+    name: grant.name,
+    provider: provider.name,
+    connection: grant.connection,
+    mode: provider.mode,
+    capability: provider.capability,
+    state: 'minting',
+    operations: grant.operations,
+    recipe,
+    handle: null,
+    mintStartedAt: now,
+    expiresAt: null,
+    possiblyLiveUntil: null,
+    attempts: 0,
+    firstFailedAt: null,
+    lastError: null,
+    notes: [],
+    requests: { allowed: 0, denied: 0, approved: 0 },
+  }
+}
+
+/** Counted in the transaction that inserts: two requests cannot both take the last place. */
+async function refuseOverCap(
+  context: Context,
+  writer: Writer,
+  lease: Lease,
+  decided: Plan,
+): Promise<void> {
+  const { template } = decided.choice
+  const caps = [context.limits.perPrincipal, template.maxLive ?? context.limits.perTemplate]
+  for (const [index, scope] of liveScopes(lease).entries()) {
+    const cap = caps[index] ?? 0
+    if ((await writer.liveCount(scope)) < cap) continue
+    const whose = index === 0 ? `"${lease.principal.id}"` : `template "${template.name}"`
+    throw new BrokerError('quota_exceeded', `${whose} already has ${cap} live leases`, {
+      hint: 'see broker tokens; end some with broker revoke, or raise maxLive in broker.yaml',
+      details: { cap, scope },
+    })
+  }
+}
+
+/** The parent may have ended while the child was being decided. */
+async function refuseUnderEnded(writer: Writer, parent: Lease): Promise<void> {
+  if ((await writer.state(parent.id)) === 'active') return
+  throw new BrokerError('lease_ended', `the task's own lease "${parent.id}" has ended`, {
+    hint: 'start a new task with broker exec',
+  })
+}
