@@ -1,0 +1,177 @@
+import type { Socket } from 'node:net'
+import { clientFrame } from '../api/schemas.ts'
+import type { ClientFrame, DaemonFrame } from '../api/session.ts'
+import { acknowledge, letGo, recordStart, takeBack } from '../broker/acknowledge.ts'
+import type { Caller, Context } from '../broker/context.ts'
+import { issue } from '../broker/issue.ts'
+import { revoke } from '../broker/revoke.ts'
+import { TIMING } from '../core/deadlines.ts'
+import type { Lease } from '../core/lease.ts'
+import { hasEnded } from '../core/transitions.ts'
+import { BrokerError } from '../errors.ts'
+import { constantTimeEqual, digest } from '../lib/equal.ts'
+import type { LeaseId } from '../lib/ids.ts'
+import { lines, outOfOrder } from './lines.ts'
+import { problemOf } from './problem.ts'
+import { leaseView } from './views.ts'
+
+export interface SessionFacts {
+  readonly version: string
+  readonly pid: number
+  readonly socket: string
+}
+
+/** One client on its socket, from its first frame to the end of the task. */
+export class Session {
+  readonly #context: Context
+  readonly #caller: Caller
+  readonly #socket: Socket
+  readonly #facts: SessionFacts
+  readonly #open: Map<LeaseId, Session>
+  #lease: LeaseId | null = null
+  #finished = false
+
+  constructor(
+    context: Context,
+    caller: Caller,
+    socket: Socket,
+    facts: SessionFacts,
+    open: Map<LeaseId, Session>,
+  ) {
+    this.#context = context
+    this.#caller = caller
+    this.#socket = socket
+    this.#facts = facts
+    this.#open = open
+  }
+
+  notify(lease: Lease): void {
+    if (!this.#finished) this.#send({ type: 'notice', lease: leaseView(lease) })
+  }
+
+  /** Frames one after another, until the socket ends. The end of the socket is the end of the task. */
+  async run(): Promise<void> {
+    try {
+      for await (const line of lines(this.#socket)) {
+        const frame = clientFrame.parse(JSON.parse(line)) as ClientFrame
+        if (frame.type === 'ping') this.#send({ type: 'pong' })
+        else if (frame.type === 'end') this.#end(frame).catch((error: unknown) => this.#fail(error))
+        else await this.#take(frame)
+      }
+    } catch (error) {
+      this.#fail(error)
+    } finally {
+      this.#lost()
+    }
+  }
+
+  async #take(frame: Exclude<ClientFrame, { type: 'ping' | 'end' }>): Promise<void> {
+    switch (frame.type) {
+      case 'request':
+        return this.#request(frame)
+      case 'resume':
+        return this.#resume(frame.lease, frame.secret)
+      case 'ack':
+        await acknowledge(this.#context, this.#held(), { session: true })
+        return this.#send({ type: 'bound' })
+      case 'started':
+        return recordStart(this.#context, this.#held(), frame.pid)
+      case 'detach':
+        await letGo(this.#context, this.#held())
+        this.#finished = true
+        return this.#send({ type: 'detached' })
+      default:
+        frame satisfies never
+    }
+  }
+
+  async #request(frame: Extract<ClientFrame, { type: 'request' }>): Promise<void> {
+    if (this.#lease !== null) throw outOfOrder()
+    const issued = await issue(this.#context, this.#caller, frame.request)
+    this.#hold(issued.lease.id)
+    this.#send({
+      type: 'lease',
+      lease: leaseView(issued.lease),
+      variables: { ...issued.variables.reveal(), BROKER_SOCKET: this.#facts.socket },
+      secret: issued.session.reveal(),
+      daemon: { pid: this.#facts.pid, version: this.#facts.version },
+    })
+  }
+
+  async #resume(id: string, secret: string): Promise<void> {
+    if (this.#lease !== null) throw outOfOrder()
+    const known = await this.#context.store.read.secrets(id)
+    if (!known?.sessionDigest || !constantTimeEqual(known.sessionDigest, digest(secret))) {
+      throw new BrokerError('denied', `this session does not hold lease "${id}"`, {
+        hint: 'start the task again',
+      })
+    }
+    const lease = await takeBack(this.#context, id as LeaseId)
+    this.#open.get(lease.id)?.replaced()
+    this.#hold(lease.id)
+    this.#send({ type: 'resumed', daemon: { pid: this.#facts.pid, version: this.#facts.version } })
+  }
+
+  #hold(id: LeaseId): void {
+    this.#lease = id
+    this.#open.set(id, this)
+  }
+
+  #held(): LeaseId {
+    if (this.#lease === null) throw outOfOrder()
+    return this.#lease
+  }
+
+  /** The same client came back on another socket before we saw this one's end. */
+  replaced(): void {
+    this.letGo()
+    this.#socket.destroy()
+  }
+
+  letGo(): void {
+    this.#finished = true
+  }
+
+  async #end(frame: Extract<ClientFrame, { type: 'end' }>): Promise<void> {
+    const began = this.#context.now()
+    const id = this.#held()
+    this.#finished = true
+    const how = frame.signal ? `signal ${frame.signal}` : `exit ${frame.exitCode ?? 'unknown'}`
+    let lease = await revoke(this.#context, id, 'task_ended', how)
+    // Not confirmed yet: the tick goes on trying; tell when it is, for as long as someone listens.
+    while (!hasEnded(lease.state) && !this.#socket.destroyed) {
+      this.#send({ type: 'notice', lease: leaseView(lease) })
+      await new Promise((resolve) => setTimeout(resolve, 250))
+      lease = (await this.#context.store.read.lease(id)) ?? lease
+    }
+    this.#send({ type: 'ended', lease: leaseView(lease), elapsedMs: this.#context.now() - began })
+  }
+
+  #lost(): void {
+    this.#socket.destroySoon() // what was said last, a refusal, still goes out
+    const id = this.#lease
+    if (id === null || this.#open.get(id) !== this) return
+    this.#open.delete(id)
+    if (this.#finished) return
+    // A client that lost us, not its task, may come back within the grace.
+    setTimeout(() => {
+      if (this.#open.has(id)) return
+      revoke(this.#context, id, 'task_ended', 'the session was lost').catch((error: unknown) =>
+        this.#context.log.error('a revocation could not be recorded', error),
+      )
+    }, TIMING.graceMs)
+  }
+
+  #fail(error: unknown): void {
+    const { error: body } = problemOf(
+      error instanceof SyntaxError ? outOfOrder() : error,
+      this.#context.log,
+    )
+    this.#send({ type: 'error', error: body })
+    this.#socket.end()
+  }
+
+  #send(frame: DaemonFrame): void {
+    if (this.#socket.writable) this.#socket.write(`${JSON.stringify(frame)}\n`)
+  }
+}
