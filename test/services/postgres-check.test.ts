@@ -30,7 +30,7 @@ describe.skipIf(postgresMissing())('checking a connection', () => {
     it('warns that it is more than needed and shows a narrower one', async () => {
       const found = await find(/superuser/)
       expect(found).toMatchObject({ level: 'warning' })
-      expect(found?.hint).toContain('CREATE ROLE broker_admin LOGIN CREATEROLE;')
+      expect(found?.hint).toContain('CREATE ROLE credential_admin LOGIN CREATEROLE;')
     })
 
     it('warns of lines that let anyone in without a password', async () => {
