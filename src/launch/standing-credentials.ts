@@ -64,8 +64,12 @@ function nameShape(): (upperName: string) => string | undefined {
  */
 function valueShape(): (value: string) => string | undefined {
   const shapes = Object.entries(standing.valuePatterns)
-  const any = new RegExp(shapes.map(([, pattern]) => pattern).join('|'))
+  // Every pattern needs one of these. Mostly there is none, and the big one is never compiled.
+  const hint = new RegExp(standing.valueHint)
+  let any: RegExp | undefined
   return (text) => {
+    if (!hint.test(text)) return undefined
+    any ??= new RegExp(shapes.map(([, pattern]) => pattern).join('|'))
     if (!any.test(text)) return undefined
     return shapes.find(([, pattern]) => new RegExp(pattern).test(text))?.[0]
   }
