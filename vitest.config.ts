@@ -13,7 +13,7 @@ export default defineConfig({
         ...shared,
         test: {
           name: 'main',
-          include: ['test/{unit,contract,daemon,cli,crash}/**/*.test.ts'],
+          include: ['test/{unit,contract,daemon,cli,crash,proxy}/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           maxWorkers: 2,

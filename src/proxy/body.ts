@@ -1,0 +1,95 @@
+import { type Readable, Transform, type TransformCallback } from 'node:stream'
+import { malformed, Refused } from './refusal.ts'
+
+/**
+ * The whole body, or `request_too_large` past `limit`, or `request_malformed` when it is too slow;
+ * throws the signal's reason when it fires.
+ */
+export function readWhole(
+  source: Readable,
+  limit: number,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = []
+    let size = 0
+    const settle = (act: () => void) => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', onAbort)
+      source.off('data', take).off('end', finish).off('close', cut).off('error', cut)
+      act()
+    }
+    const take = (piece: Buffer) => {
+      size += piece.length
+      if (size <= limit) pieces.push(piece)
+      else {
+        source.pause()
+        settle(() => reject(new Refused('request_too_large', 'the body is over the limit')))
+      }
+    }
+    const finish = () => settle(() => resolve(Buffer.concat(pieces, size)))
+    const cut = () => settle(() => reject(malformed('the body ended early')))
+    const onAbort = () => settle(() => reject(signal.reason))
+    const timer = setTimeout(
+      () => settle(() => reject(malformed('the body did not arrive in time'))),
+      timeoutMs,
+    )
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    source.on('data', take).on('end', finish).on('close', cut).on('error', cut)
+    return undefined
+  })
+}
+
+/**
+ * A body on its way up: counted, and given up when the client stops sending while the upstream is
+ * ready for more. Holds no more than one stream buffer.
+ */
+export class Meter extends Transform {
+  bytes = 0
+  readonly #idle: NodeJS.Timeout
+
+  constructor(source: Readable, idleMs: number) {
+    super()
+    this.on('error', () => {}) // whoever reads it hears of it; alone it must not end the process
+    this.#idle = setTimeout(() => this.#check(), idleMs)
+    const cut = () => {
+      if (!source.readableEnded) this.destroy(malformed('the body ended early'))
+    }
+    source.once('close', cut).once('error', cut)
+    this.once('close', () => {
+      clearTimeout(this.#idle)
+      source.off('close', cut).unpipe(this)
+    })
+    source.pipe(this)
+  }
+
+  override _transform(piece: Buffer, _encoding: string, done: TransformCallback): void {
+    this.bytes += piece.length
+    this.#idle.refresh()
+    done(null, piece)
+  }
+
+  override _flush(done: TransformCallback): void {
+    clearTimeout(this.#idle)
+    done()
+  }
+
+  #check(): void {
+    // Full means that the upstream is the slow one.
+    if (this.readableLength > 0 || this.writableLength > 0) this.#idle.refresh()
+    else this.destroy(malformed('the body did not arrive in time'))
+  }
+}
+
+/** Throws away what is left of a body nobody wants; past `limit` the rest is not waited for. */
+export function discard(source: Readable, limit: number, cut: () => void): void {
+  let size = 0
+  source.on('error', () => {})
+  source.on('data', (piece: Buffer) => {
+    size += piece.length
+    if (size > limit) cut()
+  })
+  source.resume()
+}

@@ -1,0 +1,146 @@
+import './reflect.ts'
+import { randomBytes, webcrypto } from 'node:crypto'
+import { isIP } from 'node:net'
+import { rootCertificates } from 'node:tls'
+import {
+  AuthorityKeyIdentifierExtension,
+  BasicConstraintsExtension,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  type X509Certificate,
+  X509CertificateGenerator,
+} from '@peculiar/x509'
+import { Secret } from '../lib/secret.ts'
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+/** Clients whose clock is behind the daemon's still accept the certificates. */
+const BACKDATED_MS = 3_600_000
+const CACHED = 256
+
+export interface Leaf {
+  /** The certificate and the CA's, PEM. */
+  readonly chain: string
+  readonly key: Secret
+}
+
+/**
+ * The authority that one lease's clients trust. Its key cannot be exported, is held by this object
+ * alone and is gone with it; leaf certificates are made on first use and kept.
+ */
+export class CertificateAuthority {
+  readonly #certificate: X509Certificate
+  readonly #keys: webcrypto.CryptoKeyPair
+  readonly #leafKeys: webcrypto.CryptoKeyPair
+  readonly #leafKey: Secret
+  readonly #notAfter: Date
+  readonly #leaves = new Map<string, Promise<Leaf>>()
+
+  private constructor(
+    certificate: X509Certificate,
+    keys: webcrypto.CryptoKeyPair,
+    leafKeys: webcrypto.CryptoKeyPair,
+    leafKey: Secret,
+    notAfter: Date,
+  ) {
+    this.#certificate = certificate
+    this.#keys = keys
+    this.#leafKeys = leafKeys
+    this.#leafKey = leafKey
+    this.#notAfter = notAfter
+  }
+
+  /** `name` stands in the subject; `notAfter` is the last moment any of its certificates is good. */
+  static async create(name: string, now: Date, notAfter: Date): Promise<CertificateAuthority> {
+    const keys = await generate(false)
+    const leafKeys = await generate(true)
+    const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', leafKeys.privateKey)
+    const certificate = await X509CertificateGenerator.createSelfSigned({
+      serialNumber: serial(),
+      name: [{ O: ['broker'] }, { CN: [`broker ${name}`] }],
+      notBefore: new Date(now.getTime() - BACKDATED_MS),
+      notAfter,
+      signingAlgorithm: ALGORITHM,
+      keys,
+      extensions: [
+        new BasicConstraintsExtension(true, 0, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+        await SubjectKeyIdentifierExtension.create(keys.publicKey),
+      ],
+    })
+    return new CertificateAuthority(
+      certificate,
+      keys,
+      leafKeys,
+      pem('PRIVATE KEY', pkcs8),
+      notAfter,
+    )
+  }
+
+  /** The CA certificate, PEM. */
+  get pem(): string {
+    return `${this.#certificate.toString('pem')}\n`
+  }
+
+  /** For clients that replace their roots by one file: this CA and the public roots, PEM. */
+  bundle(): string {
+    return [this.pem.trimEnd(), ...rootCertificates, ''].join('\n')
+  }
+
+  leaf(host: string): Promise<Leaf> {
+    let leaf = this.#leaves.get(host)
+    if (!leaf) {
+      const oldest = this.#leaves.size >= CACHED ? this.#leaves.keys().next().value : undefined
+      if (oldest !== undefined) this.#leaves.delete(oldest)
+      leaf = this.#issue(host)
+      this.#leaves.set(host, leaf)
+    }
+    return leaf
+  }
+
+  async #issue(host: string): Promise<Leaf> {
+    const certificate = await X509CertificateGenerator.create({
+      serialNumber: serial(),
+      // No common name: it is limited to 64 characters and no client reads it any more.
+      subject: [{ O: ['broker'] }],
+      issuer: this.#certificate.subject,
+      notBefore: this.#certificate.notBefore,
+      notAfter: this.#notAfter,
+      signingAlgorithm: ALGORITHM,
+      publicKey: this.#leafKeys.publicKey,
+      signingKey: this.#keys.privateKey,
+      extensions: [
+        new BasicConstraintsExtension(false, undefined, true),
+        new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+        new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+        new SubjectAlternativeNameExtension([
+          { type: isIP(host) === 0 ? 'dns' : 'ip', value: host },
+        ]),
+        await SubjectKeyIdentifierExtension.create(this.#leafKeys.publicKey),
+        await AuthorityKeyIdentifierExtension.create(this.#keys.publicKey),
+      ],
+    })
+    return { chain: `${certificate.toString('pem')}\n${this.pem}`, key: this.#leafKey }
+  }
+}
+
+const generate = (extractable: boolean) =>
+  webcrypto.subtle.generateKey(ALGORITHM, extractable, ['sign', 'verify'])
+
+/** 127 random bits, positive (RFC 5280 §4.1.2.2). */
+function serial(): string {
+  const bytes = randomBytes(16)
+  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
+  return bytes.toString('hex')
+}
+
+function pem(label: string, bytes: ArrayBuffer): Secret {
+  const lines =
+    Buffer.from(bytes)
+      .toString('base64')
+      .match(/.{1,64}/g) ?? []
+  return new Secret(`-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`)
+}

@@ -1,0 +1,69 @@
+import type { Readable } from 'node:stream'
+import { askJudge } from './ask.ts'
+import { readWhole } from './body.ts'
+import type { Engine } from './engine.ts'
+import { isFraming, isHop } from './fields.ts'
+import type { Allow, JudgedRequest } from './gate.ts'
+import { Refused } from './refusal.ts'
+
+export interface Decision {
+  readonly request: JudgedRequest
+  readonly allow: Allow
+}
+
+export interface BodySource {
+  readonly stream: Readable
+  /** Tells a client that waits for it to send the body. */
+  proceed(): void
+}
+
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/
+const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
+/**
+ * Asks the gate, reading the body for it where it wants that. Throws for every way the request may
+ * not go. Nothing of the request has left when this returns.
+ */
+export async function decide(
+  engine: Engine,
+  request: JudgedRequest,
+  body: BodySource,
+  signal: AbortSignal,
+): Promise<Decision> {
+  const first = await askJudge(engine, request, signal)
+  if (first.kind === 'allow') {
+    if (first.body !== undefined) throw unclear()
+    return { request, allow: checked(first) }
+  }
+  // Before a byte is read: a declared length over the limit needs no waiting.
+  if (typeof request.length === 'number' && request.length > first.limit) {
+    throw new Refused('request_too_large', 'the body is over the limit')
+  }
+  body.proceed()
+  const bytes = await readWhole(body.stream, first.limit, engine.limits.inspectMs, signal)
+  const whole = { ...request, body: bytes }
+  const second = await askJudge(engine, whole, signal)
+  if (second.kind !== 'allow') throw unclear()
+  return { request: whole, allow: checked(second) }
+}
+
+const unclear = () => new Refused('operation_denied', 'the broker gave no clear answer')
+
+function checked(allow: Allow): Allow {
+  for (const [name, value] of allow.set ?? []) {
+    const usable =
+      TOKEN.test(name) && !isHop(name) && !isFraming(name) && VALUE.test(value.reveal())
+    if (!usable) throw unclear()
+  }
+  return allow
+}
+
+/** The fields as they go upstream, names and values in turn. The one place where secrets are put in. */
+export function outgoingFields(request: JudgedRequest, { remove, set }: Allow): string[] {
+  const gone = new Set(remove)
+  for (const [name] of set ?? []) gone.add(name)
+  const fields: string[] = []
+  for (const [name, value] of request.fields) if (!gone.has(name)) fields.push(name, value)
+  for (const [name, value] of set ?? []) fields.push(name, value.reveal())
+  return fields
+}

@@ -1,0 +1,169 @@
+import type { Socket } from 'node:net'
+import { type About, type Incoming, type Outgoing, refusalFor, sendRefusal } from './answer.ts'
+import { formatAuthority } from './authority.ts'
+import { discard, Meter } from './body.ts'
+import { type Decision, decide, outgoingFields } from './decide.ts'
+import { type Engine, report } from './engine.ts'
+import { forward, type Progress } from './forward.ts'
+import type { Outcome } from './gate.ts'
+import { nameOf, Refused } from './refusal.ts'
+import { type Channel, type RawHead, readHead } from './request-head.ts'
+import { type Origin, readOrigin } from './upstreams.ts'
+
+class ClientGone extends Error {
+  override readonly name = 'ClientGone'
+}
+
+export interface Arrival {
+  readonly raw: RawHead
+  readonly request: Incoming
+  readonly response: Outgoing
+  /** The client waits for `100 Continue` before it sends the body. */
+  readonly waits: boolean
+  /** Ends the exchange with its reason: the client gone, the lease ended, the body broken. */
+  readonly abort: AbortController
+  /** What the connection is for; throws where the request has no place to go. */
+  channel(): Promise<Channel>
+  /** Takes an allowed request over; by default it is forwarded. */
+  readonly carry?: Carry
+}
+
+export type Carry = (
+  engine: Engine,
+  decision: Decision,
+  origin: Origin,
+  progress: Progress & { bytesUp: number },
+  signal: AbortSignal,
+) => Promise<void>
+
+/**
+ * One request from its head to its end. The order is the protection: the head is made canonical,
+ * then judged, then its body read or tied to it, and only then is a connection upstream touched.
+ */
+export async function exchange(engine: Engine, arrival: Arrival): Promise<void> {
+  const { request, response, abort } = arrival
+  const onEnded = () => abort.abort(engine.ended.reason)
+  const onClose = () => abort.abort(new ClientGone('the client has gone'))
+  engine.ended.addEventListener('abort', onEnded, { once: true })
+  response.once('close', onClose)
+  request.on('error', () => {})
+  response.on('error', () => {})
+  let about: About = {}
+  try {
+    engine.ended.throwIfAborted()
+    const channel = await arrival.channel()
+    const head = readHead(arrival.raw, channel, engine.limits.headFields)
+    const judged = { id: engine.nextId(), ...head }
+    about = { request: judged }
+    const body = { stream: request, proceed: () => proceed(arrival) }
+    const decision = await decide(engine, judged, body, abort.signal)
+    about = { request: decision.request }
+    await carryOut(engine, arrival, channel, decision, abort.signal)
+  } catch (error) {
+    if (error instanceof ClientGone) response.destroy()
+    else if (response.headersSent) cut(request, response)
+    else {
+      const refusal = refusalFor(engine, error, about)
+      sendRefusal(engine, request, response, refusal, mustClose(arrival, about))
+    }
+  } finally {
+    engine.ended.removeEventListener('abort', onEnded)
+    response.off('close', onClose)
+  }
+}
+
+async function carryOut(
+  engine: Engine,
+  arrival: Arrival,
+  channel: Channel,
+  decision: Decision,
+  signal: AbortSignal,
+): Promise<void> {
+  const started = performance.now()
+  const progress = { status: undefined, bytesUp: 0, bytesDown: 0 }
+  let end: Outcome['end'] = 'complete'
+  try {
+    const origin = readOrigin(decision.allow.upstream ?? sameOrigin(channel))
+    await (arrival.carry ?? pass(arrival))(engine, decision, origin, progress, signal)
+  } catch (error) {
+    end = endOf(error)
+    throw error
+  } finally {
+    const durationMs = performance.now() - started
+    const request = nameOf(decision.request)
+    report(engine.gate, { outcome: { kind: 'request', request, ...progress, durationMs, end } })
+  }
+}
+
+function endOf(error: unknown): Outcome['end'] {
+  if (error instanceof ClientGone) return 'client_gone'
+  if (!(error instanceof Refused)) return 'upstream_failed'
+  if (error.code === 'lease_ended') return 'lease_ended'
+  // The client's own body broke off or came too slowly.
+  return error.code === 'request_malformed' ? 'client_gone' : 'upstream_failed'
+}
+
+function pass(arrival: Arrival): Carry {
+  return async (engine, decision, origin, progress, signal) => {
+    const { request, allow } = decision
+    const fields = outgoingFields(request, allow)
+    const whole = allow.body ?? request.body
+    const streamed = whole === undefined && request.length !== 0
+    const length = whole?.length ?? request.length
+    if (typeof length === 'number' && (length > 0 || hasField(arrival.raw, 'content-length'))) {
+      fields.push('content-length', String(length))
+    }
+    if (streamed) proceed(arrival)
+    const meter = streamed ? new Meter(arrival.request, engine.limits.bodyIdleMs) : undefined
+    const { method, target } = request
+    const sending = { method, target, fields, body: meter ?? whole ?? null }
+    try {
+      const dispatcher = engine.upstreams.dispatcher(origin)
+      await forward(dispatcher, sending, arrival.response, progress, signal)
+    } finally {
+      progress.bytesUp = meter?.bytes ?? whole?.length ?? 0
+      meter?.destroy()
+      if (meter && !arrival.request.readableEnded) abandon(engine, arrival)
+    }
+  }
+}
+
+const sameOrigin = ({ scheme, host, port, reserved }: Channel) => ({
+  origin: `${scheme}://${formatAuthority(scheme, host, port)}`,
+  reserved,
+})
+
+const hasField = ({ rawFields }: RawHead, wanted: string) =>
+  rawFields.some((name, at) => at % 2 === 0 && name.toLowerCase() === wanted)
+
+const proceeded = new WeakSet<Arrival>()
+function proceed(arrival: Arrival): void {
+  if (!arrival.waits || proceeded.has(arrival)) return
+  proceeded.add(arrival)
+  arrival.response.writeContinue()
+}
+
+/**
+ * After a refusal the next bytes on an HTTP/1 connection have to be a new request: where a body may
+ * or may not follow, or its end is in doubt, the connection ends. Otherwise the body is thrown away:
+ * a connection closed in the midst of it would take the answer along.
+ */
+function mustClose({ raw, waits }: Arrival, { request }: About): boolean {
+  if (raw.protocol === 'h2') return false
+  if (!request) return hasField(raw, 'transfer-encoding') || hasField(raw, 'content-length')
+  return waits
+}
+
+/** The upstream answered before it had the body: what the client still sends goes nowhere. */
+function abandon({ limits }: Engine, { request }: Arrival): void {
+  discard(request, limits.drainBytes, () => {
+    if (!('stream' in request)) request.socket.destroy()
+  })
+}
+
+/** An answer that broke off must not look whole: the client sees a reset, not an end. */
+function cut(request: Incoming, response: Outgoing): void {
+  if ('stream' in response)
+    response.stream.close(2) // INTERNAL_ERROR
+  else (request.socket as Socket).destroy()
+}

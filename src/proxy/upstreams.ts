@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto'
+import { type Dispatcher, Pool } from 'undici'
+import type { Destination } from './addresses.ts'
+import { parseAuthority } from './authority.ts'
+import type { Dialer } from './dial.ts'
+import type { Upstream } from './gate.ts'
+import type { Limits } from './limits.ts'
+import { Refused } from './refusal.ts'
+import { defaultPort } from './request-head.ts'
+
+export interface Origin extends Destination {
+  readonly scheme: 'http' | 'https'
+  readonly text: string
+  readonly ca: string | undefined
+}
+
+/** Reads the gate's word for an upstream. A wrong one is the gate's fault, and a denial. */
+export function readOrigin({ origin, ca, reserved }: Upstream): Origin {
+  const match = /^(https?):\/\/([^/?#@]+)$/.exec(origin)
+  if (!match) throw new Refused('operation_denied', 'the broker named no usable upstream')
+  const scheme = match[1] === 'https' ? 'https' : 'http'
+  const { host, port } = parseAuthority(match[2] ?? '')
+  return {
+    scheme,
+    host,
+    port: port ?? defaultPort(scheme),
+    reserved: reserved ?? false,
+    text: origin,
+    ca,
+  }
+}
+
+/** Keep-alive connections of one lease, by origin and by what may be trusted there. */
+export class Upstreams {
+  readonly #pools = new Map<string, Pool>()
+  readonly #dialer: Dialer
+  readonly #limits: Limits
+
+  constructor(dialer: Dialer, limits: Limits) {
+    this.#dialer = dialer
+    this.#limits = limits
+  }
+
+  dispatcher(origin: Origin): Dispatcher {
+    // Connections opened under wider rules are never lent to a request under narrower ones.
+    const trust = origin.ca ? createHash('sha256').update(origin.ca).digest('base64') : ''
+    const key = `${origin.text} ${origin.reserved} ${trust}`
+    let pool = this.#pools.get(key)
+    if (!pool) {
+      pool = this.#open(origin)
+      this.#pools.set(key, pool)
+    }
+    return pool
+  }
+
+  destroy(): void {
+    for (const pool of this.#pools.values()) pool.destroy().catch(() => {})
+    this.#pools.clear()
+  }
+
+  #open(origin: Origin): Pool {
+    return new Pool(origin.text, {
+      allowH2: false,
+      pipelining: 1,
+      headersTimeout: this.#limits.responseHeadMs,
+      bodyTimeout: 0, // an event stream may be silent for hours; TCP keep-alive finds dead peers
+      keepAliveTimeout: 10_000,
+      strictContentLength: true,
+      connect: (_options, done) => {
+        const socket =
+          origin.scheme === 'https'
+            ? this.#dialer.secure(origin, origin.ca)
+            : this.#dialer.plain(origin)
+        socket.then(
+          (open) => done(null, open),
+          (error) => done(error, null),
+        )
+      },
+    })
+  }
+}
