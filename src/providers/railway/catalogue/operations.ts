@@ -1,0 +1,73 @@
+import { RISKS, type Risk } from '../../../core/risk.ts'
+import operations from './operations.json' with { type: 'json' }
+import type { OperationKind } from './shapes.ts'
+
+/** One place among an operation's arguments where an id stands. */
+export interface Place {
+  /** What the id names: "volume". */
+  readonly kind: string
+  /** The way to it: ["input", "environmentId"]. */
+  readonly path: readonly string[]
+  /**
+   * `argument`: it is the environment. `environment`: all it consists of has to lie there.
+   * `project`: it has to belong to the project. `none`: it says nothing about the environment.
+   */
+  readonly match: 'argument' | 'environment' | 'project' | 'none'
+  /** Left out, the operation would reach further than with it. */
+  readonly widensIfMissing: boolean
+}
+
+/** What the catalogue knows of one root field. */
+export interface OperationFacts {
+  readonly risk: Risk
+  /** About the lease or the account rather than an environment; null where the places decide. */
+  readonly about: 'lease' | 'account' | null
+  readonly places: readonly Place[]
+}
+
+const PLACE = /^(\w+)([*-])?(\?)?:([\w.]+)$/
+const MATCHES = { '*': 'environment', '-': 'none' } as const
+
+const lines = {
+  query: new Map(Object.entries(operations.query)),
+  mutation: new Map(Object.entries(operations.mutation)),
+  subscription: new Map(Object.entries(operations.subscription)),
+}
+const known = new Map<string, OperationFacts>()
+
+/** Facts about a root field; undefined: unknown, so `admin`. */
+export function operationFacts(kind: OperationKind, name: string): OperationFacts | undefined {
+  const line = lines[kind].get(name)
+  if (line === undefined) return undefined
+  const key = `${kind} ${name}`
+  const found = known.get(key) ?? readFacts(line)
+  known.set(key, found)
+  return found
+}
+
+/** Every root field of one kind. */
+export function operationNames(kind: OperationKind): Iterable<string> {
+  return lines[kind].keys()
+}
+
+function readFacts(line: string): OperationFacts {
+  const [risk, ...rest] = line.split(' ')
+  const [first] = rest
+  const about = first === 'lease' || first === 'account' ? first : null
+  return { risk: readRisk(risk), about, places: (about ? rest.slice(1) : rest).map(readPlace) }
+}
+
+function readRisk(word: string | undefined): Risk {
+  return RISKS.find((risk) => risk === word) ?? 'admin'
+}
+
+function readPlace(word: string): Place {
+  const [, kind = '', mark, optional, path = ''] = PLACE.exec(word) ?? []
+  const match = mark === '*' || mark === '-' ? MATCHES[mark] : 'project'
+  return {
+    kind,
+    path: path.split('.'),
+    match: kind === 'environment' ? 'argument' : match,
+    widensIfMissing: optional === '?',
+  }
+}
