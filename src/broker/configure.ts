@@ -22,7 +22,9 @@ export interface Documents {
   /** `configuration` is missing exactly when an issue is an error. */
   read(text: string, known: Known): Promise<Reading>
   changes(before: Configuration, after: Configuration, known: Known): Promise<readonly Change[]>
-  /** SHA-256 over a template together with the environments it names. */
+  /** A template together with the environments it names: what `fingerprint` is over. */
+  definition(template: Template, configuration: Configuration): JsonObject
+  /** SHA-256 over the definition. */
   fingerprint(template: Template, configuration: Configuration): string
   readonly builtin: Configuration
 }
@@ -113,21 +115,10 @@ async function number(
       continue
     }
     const version = (newest?.version ?? 0) + 1
-    const definition = definitionOf(template, configuration)
+    const definition = documents.definition(template, configuration)
     numbered.push({ name: template.name, version, sha256, definition, appliedAt })
   }
   return numbered
-}
-
-export function definitionOf(template: Template, configuration: Configuration): JsonObject {
-  const environments = template.environments.flatMap((name) => {
-    const environment = configuration.environments[name]
-    return environment ? [[name, environment] as const] : []
-  })
-  return structuredClone({
-    template,
-    environments: Object.fromEntries(environments),
-  }) as unknown as JsonObject
 }
 
 /** What is applied now, as the use cases see it. */

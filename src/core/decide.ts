@@ -63,28 +63,6 @@ export function resolveOperations(
   }
 }
 
-/** True if the child holds nothing that its parent does not: same grants, no further operation. */
-export function isSubset(child: Operations, parent: Operations): boolean {
-  return Object.entries(child).every(([grant, operations]) => {
-    const held = Object.hasOwn(parent, grant) ? parent[grant] : undefined
-    return held !== undefined && operations.every((operation) => held.includes(operation))
-  })
-}
-
-/** What of the child's wish its parent holds too. Grants the parent lacks are left out. */
-export function narrow(parent: Operations, child: Operations): Operations {
-  const kept: Record<string, readonly string[]> = {}
-  for (const [grant, operations] of Object.entries(child)) {
-    if (!Object.hasOwn(parent, grant)) continue
-    const held = parent[grant] ?? []
-    kept[grant] = operations.filter((operation) => held.includes(operation))
-  }
-  return kept
-}
-
-/** Exact operations by grant name. */
-export type Operations = Readonly<Record<string, readonly string[]>>
-
 /**
  * The lifetime of a lease in milliseconds. Nothing asked for: the template's own. More than the
  * template or the cap (8 h; 1 h in a protected environment) allows is `denied`, never cut silently:

@@ -16,10 +16,6 @@ export const ARROWS: Readonly<Record<LeaseState, readonly LeaseState[]>> = {
   lapsed: [],
 }
 
-export function mayMove(from: LeaseState, to: LeaseState): boolean {
-  return ARROWS[from].includes(to)
-}
-
 export function hasEnded(state: LeaseState): boolean {
   return ARROWS[state].length === 0
 }

@@ -1,6 +1,6 @@
 import type { Documents } from '../broker/configure.ts'
 import { BUILTIN } from '../templates/builtin.ts'
-import { fingerprint } from '../templates/fingerprint.ts'
+import { definition, fingerprint } from '../templates/fingerprint.ts'
 
 /** How broker.yaml is understood. YAML and its schema are big: loaded when the first document comes in. */
 export const documents: Documents = {
@@ -15,6 +15,7 @@ export const documents: Documents = {
     const [, , { changes }] = await load()
     return changes(before, after, known)
   },
+  definition,
   fingerprint,
   builtin: BUILTIN,
 }

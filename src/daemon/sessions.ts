@@ -36,10 +36,6 @@ export class Sessions {
     this.#open.get(lease.id)?.notify(lease)
   }
 
-  size(): number {
-    return this.#open.size
-  }
-
   /** Lets go of every socket; the other ends will come back to the next run, or their leases end. */
   close(): void {
     // Not lost, let go: their leases are the next run's to keep or to end.

@@ -1,8 +1,8 @@
 import type { GrantView, LeaseView } from '../api/types.ts'
+import { instant } from '../broker/record.ts'
 import type { Grant, Lease } from '../core/lease.ts'
 
 const iso = (at: number) => new Date(at).toISOString()
-const isoOrNull = (at: number | null) => (at === null ? null : iso(at))
 
 /** What anyone may see of a lease: no recipe, no handle, no digest. */
 export function leaseView(lease: Lease): LeaseView {
@@ -18,7 +18,7 @@ export function leaseView(lease: Lease): LeaseView {
     parent: lease.parent,
     issuedAt: iso(lease.issuedAt),
     expiresAt: iso(lease.expiresAt),
-    endedAt: isoOrNull(lease.endedAt),
+    endedAt: instant(lease.endedAt),
     endReason: lease.endReason,
     endNote: lease.endNote,
     grants: lease.grants.map((grant) => grantView(grant, lease)),
@@ -35,7 +35,7 @@ function grantView(grant: Grant, lease: Lease): GrantView {
     state: grant.state,
     operations: grant.operations,
     expiresAt: iso(grant.expiresAt ?? lease.expiresAt),
-    possiblyLiveUntil: isoOrNull(grant.possiblyLiveUntil),
+    possiblyLiveUntil: instant(grant.possiblyLiveUntil),
     ...(grant.lastError === null ? {} : { lastError: grant.lastError }),
     notes: grant.notes,
     requests: grant.requests,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decide, isSubset, narrow, narrowTtl, resolveOperations } from '../../src/core/decide.ts'
+import { decide, narrowTtl, resolveOperations } from '../../src/core/decide.ts'
 import { matchesGlob, nearest } from '../../src/core/names.ts'
 import { type Catalogue, NEVER_BY_GLOB, RISKS } from '../../src/core/risk.ts'
 import type { GrantRule } from '../../src/core/template.ts'
@@ -254,36 +254,6 @@ describe('matchesGlob', () => {
 
   it('is quick where backtracking would not end', () => {
     expect(matchesGlob(`${'*a'.repeat(100)}b`, 'a'.repeat(20_000))).toBe(false)
-  })
-})
-
-describe('isSubset and narrow', () => {
-  const parent = { db: ['INSERT', 'SELECT'], api: ['read'] }
-
-  it('refuses further operations and further grants', () => {
-    expect(isSubset({ db: ['SELECT', 'DELETE'] }, parent)).toBe(false)
-    expect(isSubset({ other: [] }, parent)).toBe(false)
-    expect(isSubset({ constructor: [] }, parent)).toBe(false)
-  })
-
-  it('accepts the same and less', () => {
-    expect(isSubset(parent, parent)).toBe(true)
-    expect(isSubset({ db: ['SELECT'] }, parent)).toBe(true)
-    expect(isSubset({}, parent)).toBe(true)
-  })
-
-  it('keeps what both hold, always a subset', () => {
-    expect(narrow(parent, { db: ['SELECT', 'DELETE'], other: ['x'] })).toEqual({ db: ['SELECT'] })
-    const operations = fc.dictionary(
-      fc.constantFrom('db', 'api', 'toString'),
-      fc.array(fc.constantFrom('a', 'b', 'c')),
-    )
-    fc.assert(
-      fc.property(operations, operations, (held, wanted) => {
-        expect(isSubset(narrow(held, wanted), held)).toBe(true)
-        expect(isSubset(narrow(held, wanted), wanted)).toBe(true)
-      }),
-    )
   })
 })
 

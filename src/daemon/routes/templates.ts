@@ -6,7 +6,7 @@ import type {
   TemplateList,
   TemplateView,
 } from '../../api/types.ts'
-import { apply, check, type Documents, definitionOf } from '../../broker/configure.ts'
+import { apply, check, type Documents } from '../../broker/configure.ts'
 import type { Context, Policy } from '../../broker/context.ts'
 import { nearest } from '../../core/names.ts'
 import type { Template } from '../../core/template.ts'
@@ -56,7 +56,7 @@ export function addTemplateRoutes(
     if (!template) throw unknown(name, Object.keys(templates))
     return {
       ...view(policy, template, await appliedTimes(context)),
-      definition: definitionOf(template, policy.configuration),
+      definition: documents.definition(template, policy.configuration),
     }
   })
 }
