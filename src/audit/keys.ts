@@ -1,4 +1,10 @@
-import { createPrivateKey, createPublicKey, createSecretKey, hkdfSync } from 'node:crypto'
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  hkdfSync,
+} from 'node:crypto'
 import type { ChainKeys } from './chain.ts'
 
 /** PKCS #8 wrapping of a raw Ed25519 seed (RFC 8410 §7). */
@@ -18,4 +24,14 @@ export function deriveChainKeys(operatorKey: string): ChainKeys {
     type: 'pkcs8',
   })
   return { mac: createSecretKey(derive('entry mac')), signing, verifying: createPublicKey(signing) }
+}
+
+/** The key of fingerprints: without it nobody can try out which key a fingerprint belongs to. */
+export function deriveFingerprintKey(operatorKey: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', operatorKey, 'broker-audit', 'fingerprint', 32))
+}
+
+/** 64 bits of HMAC-SHA-256, in hex: enough to tell keys apart, too little to be one. */
+export function fingerprintOf(key: Buffer, credential: string): string {
+  return createHmac('sha256', key).update(credential).digest('hex').slice(0, 16)
 }

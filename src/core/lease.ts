@@ -56,6 +56,7 @@ export type EndReason =
   | 'lapsed'
   | 'parent_ended'
   | 'never_started'
+  | 'proxy_lost' // its proxy went with the daemon; the CA's key was in memory alone
 
 export interface Principal {
   readonly kind: 'local' | 'oidc'
@@ -77,6 +78,8 @@ export interface Grant {
   readonly state: GrantState
   /** Exact operations granted, sorted. */
   readonly operations: readonly string[]
+  /** Exact operations that a person has to approve one by one, sorted. Only where proxied. */
+  readonly approvable: readonly string[]
   /** What revocation needs even if template, connection settings and code have changed since. */
   readonly recipe: JsonObject
   /** What the provider told us at mint: ids, never a secret. Null until minted. */
@@ -116,5 +119,17 @@ export interface Lease {
   readonly endedAt: number | null
   readonly endReason: EndReason | null
   readonly endNote: string | null
+  /** It has a proxy of its own, which no other run of the daemon can bring back. */
+  readonly proxied: boolean
+  /** Keys that are not the lease's own, tried at known providers, newest last; at most 20 kept. */
+  readonly foreignCredentials: readonly ForeignCredential[]
   readonly grants: readonly Grant[]
+}
+
+export interface ForeignCredential {
+  readonly host: string
+  /** Keyed, so that it identifies a key to us and to nobody else. */
+  readonly fingerprint: string
+  readonly times: number
+  readonly lastAt: number
 }

@@ -1,12 +1,14 @@
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import { ARROWS } from '../core/transitions.ts'
+import { addProxy } from './migration-proxy.ts'
 
 /** In order of their names; one that has been released is never changed. */
 export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0001_leases': { up: createLeases },
   '0002_audit': { up: createAudit },
   '0003_configuration': { up: createConfiguration },
+  '0004_proxy': { up: addProxy },
 }
 
 async function createLeases(db: Kysely<never>): Promise<void> {

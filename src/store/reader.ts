@@ -1,13 +1,16 @@
 import { type Kysely, sql } from 'kysely'
 import type { Entry, SignedHead } from '../audit/entry.ts'
+import type { Approval } from '../core/approval.ts'
 import type { Lease, LeaseState } from '../core/lease.ts'
 import type { Configuration } from '../core/template.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
+import { approvalFromRow } from './approval-rows.ts'
 import { CompiledQueries, type Runner } from './compiled.ts'
 import { entryFromRow, leaseFromRow } from './rows.ts'
 import type { ConnectionRow, LeaseRow, Schema } from './schema.ts'
 import type {
+  ApprovalQuery,
   EntryQuery,
   LeaseQuery,
   LeaseSecrets,
@@ -20,6 +23,8 @@ import type {
 // Literals, not parameters: a partial index is only used when the statement's own text implies it.
 const ONE = sql.lit(1)
 const UNSETTLED = sql<boolean>`state in ('minting', 'revoking', 'stuck')`
+const PENDING = sql.lit('pending')
+const OPEN = sql<boolean>`state in ('pending', 'approved')`
 const GRANT_LIVE = sql<boolean>`state in ('minting', 'active', 'revoking', 'stuck')`
 
 type Db = Kysely<Schema>
@@ -41,6 +46,18 @@ const childrenOf = (db: Db, { parent }: { parent: string }) =>
 
 const countOfScope = (db: Db, { scope }: { scope: string }) =>
   db.selectFrom('live_counts').select('live').where('scope', '=', scope)
+
+const approvalById = (db: Db, { id }: { id: string }) =>
+  db.selectFrom('approvals').selectAll().where('id', '=', id)
+
+const newestApproval = (db: Db, { lease, binding }: { lease: string; binding: string }) =>
+  db
+    .selectFrom('approvals')
+    .selectAll()
+    .where('lease', '=', lease)
+    .where('binding', '=', binding)
+    .orderBy('id', 'desc')
+    .limit(sql.lit(1))
 
 /** Every question the broker asks of its database; the same for each engine. */
 export class KyselyReader implements Reader {
@@ -164,6 +181,79 @@ export class KyselyReader implements Reader {
   async liveCount(scope: string): Promise<number> {
     const { rows } = await this.compiled.run(countOfScope, { scope })
     return rows[0]?.live ?? 0
+  }
+
+  async activeProxied(limit: number): Promise<readonly LeaseId[]> {
+    return this.#ids(
+      this.db
+        .selectFrom('leases')
+        .select('id')
+        .where('proxied', '=', ONE)
+        .where('live', '=', ONE)
+        .where('state', '=', 'active')
+        .orderBy('id')
+        .limit(limit),
+    )
+  }
+
+  async approval(id: string): Promise<Approval | undefined> {
+    const { rows } = await this.compiled.run(approvalById, { id })
+    return rows[0] && approvalFromRow(rows[0])
+  }
+
+  async approvals(query: ApprovalQuery): Promise<readonly Approval[]> {
+    let select = this.db
+      .selectFrom('approvals')
+      .selectAll()
+      .orderBy('id', 'desc')
+      .limit(query.limit)
+    if (query.pending) select = select.where('state', '=', PENDING)
+    if (query.lease !== undefined) select = select.where('lease', '=', query.lease)
+    if (query.before !== undefined) select = select.where('id', '<', query.before)
+    return (await select.execute()).map(approvalFromRow)
+  }
+
+  async approvalFor(lease: string, binding: string): Promise<Approval | undefined> {
+    const { rows } = await this.compiled.run(newestApproval, { lease, binding })
+    return rows[0] && approvalFromRow(rows[0])
+  }
+
+  async pendingApprovals(lease: string): Promise<number> {
+    const row = await this.db
+      .selectFrom('approvals')
+      .select((e) => e.fn.countAll<number>().as('count'))
+      .where('lease', '=', lease)
+      .where('state', '=', PENDING)
+      .executeTakeFirstOrThrow()
+    return Number(row.count)
+  }
+
+  async pendingLeases(
+    whose: { readonly principal: string } | { readonly parent: string },
+  ): Promise<number> {
+    const [column, value] =
+      'parent' in whose
+        ? (['parent', whose.parent] as const)
+        : (['principal_id', whose.principal] as const)
+    const row = await this.db
+      .selectFrom('leases')
+      .select((e) => e.fn.countAll<number>().as('count'))
+      .where(column, '=', value)
+      .where('state', '=', PENDING)
+      .executeTakeFirstOrThrow()
+    return Number(row.count)
+  }
+
+  async lapsedApprovals(now: number, limit: number): Promise<readonly Approval[]> {
+    const rows = await this.db
+      .selectFrom('approvals')
+      .selectAll()
+      .where(OPEN)
+      .where('lapses_at', '<=', now)
+      .orderBy('lapses_at')
+      .limit(limit)
+      .execute()
+    return rows.map(approvalFromRow)
   }
 
   async connection(name: string): Promise<StoredConnection | undefined> {

@@ -1,9 +1,10 @@
 import type { Entry } from '../audit/entry.ts'
-import type { Grant, Lease } from '../core/lease.ts'
+import type { ForeignCredential, Grant, Lease } from '../core/lease.ts'
 import { LIVE } from '../core/lease.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import { canonicalJson, type Json, type JsonObject } from '../lib/json.ts'
 import type { AuditRow, GrantRow, LeaseRow } from './schema.ts'
+import type { LeaseSecrets } from './store.ts'
 
 /** Rows and nouns, both ways. What the types cannot promise, the CHECKs and the writer do. */
 
@@ -29,6 +30,8 @@ export function leaseFromRow(row: LeaseRow, grants: readonly GrantRow[]): Lease 
     endedAt: row.ended_at,
     endReason: row.end_reason as Lease['endReason'],
     endNote: row.end_note,
+    proxied: row.proxied === 1,
+    foreignCredentials: JSON.parse(row.foreign_credentials) as ForeignCredential[],
     grants: grants.map(grantFromRow),
   }
 }
@@ -42,6 +45,7 @@ export function grantFromRow(row: GrantRow): Grant {
     capability: row.capability as Grant['capability'],
     state: row.state as Grant['state'],
     operations: JSON.parse(row.operations) as string[],
+    approvable: JSON.parse(row.approvable) as string[],
     recipe: JSON.parse(row.recipe) as JsonObject,
     handle: JSON.parse(row.handle) as Json,
     mintStartedAt: row.mint_started_at,
@@ -72,6 +76,48 @@ export function changingColumns(lease: Lease, dueAt: number | null) {
   }
 }
 
+/** What a lease is from the start, whatever becomes of it. */
+export function lastingColumns(lease: Lease, secrets: LeaseSecrets) {
+  return {
+    id: lease.id,
+    environment: lease.environment,
+    template_name: lease.template.name,
+    template_version: lease.template.version,
+    template_sha256: lease.template.sha256,
+    principal_kind: lease.principal.kind,
+    principal_id: lease.principal.id,
+    reason: lease.reason,
+    isolation: lease.isolation,
+    parent: lease.parent,
+    issued_at: lease.issuedAt,
+    handle_digest: secrets.handleDigest,
+    session_digest: secrets.sessionDigest,
+    session_boot: null,
+    proxied: lease.proxied ? 1 : 0,
+    foreign_credentials: foreignText(lease.foreignCredentials),
+  }
+}
+
+export function foreignText(tried: readonly ForeignCredential[]): string {
+  return canonicalJson(tried.map((one) => ({ ...one })))
+}
+
+export function grantRow(lease: LeaseId, position: number, grant: Grant): GrantRow {
+  return {
+    lease,
+    name: grant.name,
+    position,
+    provider: grant.provider,
+    connection: grant.connection,
+    mode: grant.mode,
+    capability: grant.capability,
+    operations: canonicalJson(grant.operations),
+    approvable: canonicalJson(grant.approvable),
+    ...grant.requests,
+    ...changingGrantColumns(grant),
+  }
+}
+
 export function changingGrantColumns(grant: Grant) {
   return {
     state: grant.state,
@@ -84,13 +130,12 @@ export function changingGrantColumns(grant: Grant) {
     first_failed_at: grant.firstFailedAt,
     last_error: grant.lastError,
     notes: canonicalJson(grant.notes),
-    allowed: grant.requests.allowed,
-    denied: grant.requests.denied,
-    approved: grant.requests.approved,
   }
 }
 
-export type LeaseChange = { readonly id: string } & ReturnType<typeof changingColumns>
+export type LeaseChange = { readonly id: string; readonly issued_at: number } & ReturnType<
+  typeof changingColumns
+>
 export type GrantChange = { readonly lease: string; readonly name: string } & ReturnType<
   typeof changingGrantColumns
 >

@@ -4,6 +4,7 @@ import type { Generated } from 'kysely'
 export interface Schema {
   leases: LeaseRow
   grants: GrantRow
+  approvals: ApprovalRow
   audit: AuditRow
   audit_head: { id: number; seq: number; hash: string; at: string; signature: string }
   live_counts: { scope: string; live: number }
@@ -58,6 +59,9 @@ export interface LeaseRow {
   session_digest: string | null
   /** The daemon run that holds the session. Another run's value means: it has to come back. */
   session_boot: string | null
+  /** 1: it has a proxy of its own. */
+  proxied: number
+  foreign_credentials: string
 }
 
 export interface GrantRow {
@@ -70,6 +74,7 @@ export interface GrantRow {
   capability: string
   state: string
   operations: string
+  approvable: string
   recipe: string
   handle: string
   mint_started_at: number | null
@@ -79,9 +84,39 @@ export interface GrantRow {
   first_failed_at: number | null
   last_error: string | null
   notes: string
+  /** The three are only ever incremented: a save of the grant would undo what was counted meanwhile. */
   allowed: number
   denied: number
   approved: number
+}
+
+export interface ApprovalRow {
+  id: string
+  kind: string
+  lease: string
+  environment: string
+  template: string
+  principal_kind: string
+  principal_id: string
+  actor_command: string | null
+  actor_pid: number | null
+  reason: string | null
+  grant_name: string | null
+  provider: string | null
+  operations: string
+  summary: string
+  targets: string
+  rule: string
+  confirm: string
+  typed: string
+  binding: string
+  state: string
+  created_at: number
+  lapses_at: number
+  decided_at: number | null
+  decided_by: string | null
+  note: string | null
+  used_at: number | null
 }
 
 export interface AuditRow {

@@ -1,4 +1,5 @@
 import type { Entry, NewEntry, SignedHead } from '../audit/entry.ts'
+import type { Approval } from '../core/approval.ts'
 import type { Lease, LeaseState } from '../core/lease.ts'
 import type { Configuration } from '../core/template.ts'
 import type { LeaseId } from '../lib/ids.ts'
@@ -53,6 +54,18 @@ export interface EntryQuery {
   readonly limit: number
 }
 
+export interface ApprovalQuery {
+  /** Pending ones only. */
+  readonly pending: boolean
+  readonly lease?: string | undefined
+  readonly limit: number
+  /** Approvals older than this one. */
+  readonly before?: string | undefined
+}
+
+/** What the gate decided of one request, for the counters of a grant. */
+export type Counted = 'allowed' | 'denied' | 'approved'
+
 /** Reading. What it sees was committed. */
 export interface Reader {
   lease(id: string): Promise<Lease | undefined>
@@ -71,6 +84,20 @@ export interface Reader {
   liveChildren(parent: string): Promise<readonly LeaseId[]>
   liveOnConnection(connection: string): Promise<number>
   liveCount(scope: string): Promise<number>
+  /** Active leases with a proxy: after a start, their proxies are gone. */
+  activeProxied(limit: number): Promise<readonly LeaseId[]>
+  approval(id: string): Promise<Approval | undefined>
+  /** Newest first. */
+  approvals(query: ApprovalQuery): Promise<readonly Approval[]>
+  /** The newest one of this lease for exactly this. */
+  approvalFor(lease: string, binding: string): Promise<Approval | undefined>
+  pendingApprovals(lease: string): Promise<number>
+  /** How many leases wait to be approved: of one principal, or asked for from inside one task. */
+  pendingLeases(
+    whose: { readonly principal: string } | { readonly parent: string },
+  ): Promise<number>
+  /** Pending or approved ones whose time is over, oldest first. */
+  lapsedApprovals(now: number, limit: number): Promise<readonly Approval[]>
   connection(name: string): Promise<StoredConnection | undefined>
   connections(): Promise<readonly StoredConnection[]>
   /** The newest applied configuration. */
@@ -102,6 +129,15 @@ export interface Writer extends Reader {
   holdSession(id: string, boot: string | null): Promise<void>
   /** Links the entry behind the head. Nothing is ever appended outside the transaction it belongs to. */
   append(entry: NewEntry): Promise<void>
+  /** Adds one to a counter of a grant. */
+  countRequest(lease: string, grant: string, counted: Counted): Promise<void>
+  /** Notes that a foreign key was tried; counts it if it is known already. */
+  noteForeign(lease: string, host: string, fingerprint: string, at: number): Promise<void>
+  /** Adds the grants of a lease that was inserted without them, while it waited for its approval. */
+  insertGrants(lease: Lease): Promise<void>
+  insertApproval(approval: Approval): Promise<void>
+  /** Saves what may change: state, decision and use. */
+  saveApproval(approval: Approval): Promise<void>
   saveConnection(connection: StoredConnection): Promise<void>
   deleteConnection(name: string): Promise<boolean>
   /** Returns the new version. */

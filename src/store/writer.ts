@@ -1,19 +1,25 @@
 import { type Kysely, sql } from 'kysely'
 import { type ChainKeys, link } from '../audit/chain.ts'
 import type { Head, NewEntry } from '../audit/entry.ts'
-import { type Lease, LIVE } from '../core/lease.ts'
+import type { Approval } from '../core/approval.ts'
+import { type ForeignCredential, type Lease, LIVE } from '../core/lease.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import { canonicalJson } from '../lib/json.ts'
+import { type ApprovalChange, approvalRow, decisionColumns } from './approval-rows.ts'
 import type { Runner } from './compiled.ts'
 import { KyselyReader, templateFromRow } from './reader.ts'
 import {
   changingColumns,
   changingGrantColumns,
+  foreignText,
   type GrantChange,
+  grantRow,
   type LeaseChange,
+  lastingColumns,
 } from './rows.ts'
-import type { AuditRow, GrantRow, LeaseRow, Schema } from './schema.ts'
+import type { ApprovalRow, AuditRow, GrantRow, LeaseRow, Schema } from './schema.ts'
 import {
+  type Counted,
   type LeaseSecrets,
   liveScopes,
   type StoredConfiguration,
@@ -33,17 +39,44 @@ const insertEntry = (db: Db, row: AuditRow) => db.insertInto('audit').values(row
 const insertLeaseRow = (db: Db, row: LeaseRow) => db.insertInto('leases').values(row)
 const insertGrantRow = (db: Db, row: GrantRow) => db.insertInto('grants').values(row)
 
-const updateLease = (db: Db, { id, ...columns }: Partial<LeaseChange> & { id: string }) =>
+const updateOne = (db: Db, { id, ...columns }: Partial<LeaseChange> & { id: string }) =>
   db.updateTable('leases').set(columns).where('id', '=', id)
 
-const updateLiveLease = (db: Db, change: Partial<LeaseChange> & { id: string }) =>
-  updateLease(db, change).where('live', '=', sql.lit(1))
+/** A lease begins when it was approved, not when it was asked for; later its beginning is fixed. */
+const updateLease = (db: Db, { issued_at, ...change }: LeaseChange) =>
+  updateOne(db, change).set({
+    issued_at: sql`case when state = 'pending' then ${issued_at} else issued_at end`,
+  })
+
+const updateLiveLease = (db: Db, { issued_at: _, ...change }: LeaseChange) =>
+  updateOne(db, change).where('live', '=', sql.lit(1))
 
 /** Leaves `live` as it is, because SQLite rewrites every index that a set column appears in, changed or not. */
-const keepLive = (db: Db, { live: _, ...change }: LeaseChange) => updateLiveLease(db, change)
+const keepLive = (db: Db, { live: _, issued_at: __, ...change }: LeaseChange) =>
+  updateOne(db, change).where('live', '=', sql.lit(1))
 
 const updateGrant = (db: Db, { lease, name, ...columns }: GrantChange) =>
   db.updateTable('grants').set(columns).where('lease', '=', lease).where('name', '=', name)
+
+interface GrantKey {
+  readonly lease: string
+  readonly grant: string
+}
+
+const ofGrant = (db: Db, { lease, grant }: GrantKey) =>
+  db.updateTable('grants').where('lease', '=', lease).where('name', '=', grant)
+
+/** One statement for each counter: no request may cost more than that. */
+const COUNTERS = {
+  allowed: (db: Db, key: GrantKey) => ofGrant(db, key).set({ allowed: sql`allowed + 1` }),
+  denied: (db: Db, key: GrantKey) => ofGrant(db, key).set({ denied: sql`denied + 1` }),
+  approved: (db: Db, key: GrantKey) => ofGrant(db, key).set({ approved: sql`approved + 1` }),
+} as const satisfies Record<Counted, unknown>
+
+const insertApprovalRow = (db: Db, row: ApprovalRow) => db.insertInto('approvals').values(row)
+
+const updateApproval = (db: Db, { id, ...columns }: ApprovalChange) =>
+  db.updateTable('approvals').set(columns).where('id', '=', id)
 
 const countScopes = (db: Db, { one, other, by }: { one: string; other: string; by: number }) =>
   db
@@ -84,40 +117,22 @@ export class KyselyWriter extends KyselyReader implements Writer {
 
   async insertLease(lease: Lease, secrets: LeaseSecrets, dueAt: number | null): Promise<void> {
     await this.compiled.run(insertLeaseRow, {
-      id: lease.id,
-      environment: lease.environment,
-      template_name: lease.template.name,
-      template_version: lease.template.version,
-      template_sha256: lease.template.sha256,
-      principal_kind: lease.principal.kind,
-      principal_id: lease.principal.id,
-      reason: lease.reason,
-      isolation: lease.isolation,
-      parent: lease.parent,
-      issued_at: lease.issuedAt,
-      handle_digest: secrets.handleDigest,
-      session_digest: secrets.sessionDigest,
-      session_boot: null,
+      ...lastingColumns(lease, secrets),
       ...changingColumns(lease, dueAt),
     })
-    for (const [position, grant] of lease.grants.entries()) {
-      await this.compiled.run(insertGrantRow, {
-        lease: lease.id,
-        name: grant.name,
-        position,
-        provider: grant.provider,
-        connection: grant.connection,
-        mode: grant.mode,
-        capability: grant.capability,
-        operations: canonicalJson(grant.operations),
-        ...changingGrantColumns(grant),
-      })
-    }
+    await this.insertGrants(lease)
     if (LIVE.includes(lease.state)) await this.#count(lease, 1)
   }
 
+  async insertGrants(lease: Lease): Promise<void> {
+    for (const [position, grant] of lease.grants.entries()) {
+      await this.compiled.run(insertGrantRow, grantRow(lease.id, position, grant))
+    }
+  }
+
   async saveLease(lease: Lease, dueAt: number | null, before?: Lease): Promise<void> {
-    await this.#saveRow(lease, { id: lease.id, ...changingColumns(lease, dueAt) })
+    const fixed = { id: lease.id, issued_at: lease.issuedAt }
+    await this.#saveRow(lease, { ...fixed, ...changingColumns(lease, dueAt) })
     for (const [index, grant] of lease.grants.entries()) {
       if (before?.grants[index] === grant) continue
       await this.compiled.run(updateGrant, {
@@ -166,6 +181,46 @@ export class KyselyWriter extends KyselyReader implements Writer {
       })
       .where('live', '=', sql.lit(1))
       .execute()
+    await this.db
+      .updateTable('leases')
+      .set({ due_at: sql`due_at + ${by}` })
+      .where('state', '=', sql.lit('pending'))
+      .execute()
+    await this.db
+      .updateTable('approvals')
+      .set({ lapses_at: sql`lapses_at + ${by}` })
+      .where(sql<boolean>`state in ('pending', 'approved')`)
+      .execute()
+  }
+
+  async countRequest(lease: string, grant: string, counted: Counted): Promise<void> {
+    const { numAffectedRows } = await this.compiled.run(COUNTERS[counted], { lease, grant })
+    if (numAffectedRows !== 1n) throw new Error(`no grant "${grant}" of lease ${lease}`)
+  }
+
+  async noteForeign(lease: string, host: string, fingerprint: string, at: number): Promise<void> {
+    const row = await this.db
+      .selectFrom('leases')
+      .select('foreign_credentials')
+      .where('id', '=', lease)
+      .executeTakeFirst()
+    if (!row) throw new Error(`no row for lease ${lease}`)
+    const tried = JSON.parse(row.foreign_credentials) as ForeignCredential[]
+    await this.db
+      .updateTable('leases')
+      .set({ foreign_credentials: foreignText(withTried(tried, host, fingerprint, at)) })
+      .where('id', '=', lease)
+      .execute()
+  }
+
+  async insertApproval(approval: Approval): Promise<void> {
+    await this.compiled.run(insertApprovalRow, approvalRow(approval))
+  }
+
+  async saveApproval(approval: Approval): Promise<void> {
+    const change = { id: approval.id, ...decisionColumns(approval) }
+    const { numAffectedRows } = await this.compiled.run(updateApproval, change)
+    if (numAffectedRows !== 1n) throw new Error(`no row for approval ${approval.id}`)
   }
 
   async holdSession(id: string, boot: string | null): Promise<void> {
@@ -269,4 +324,19 @@ export class KyselyWriter extends KyselyReader implements Writer {
   async forgetBefore(at: number): Promise<void> {
     await this.db.deleteFrom('idempotency').where('at', '<', at).execute()
   }
+}
+
+const MAX_FOREIGN = 20
+
+/** Newest last; a known one is counted, the oldest make room. */
+function withTried(
+  tried: readonly ForeignCredential[],
+  host: string,
+  fingerprint: string,
+  at: number,
+): readonly ForeignCredential[] {
+  const same = (one: ForeignCredential) => one.host === host && one.fingerprint === fingerprint
+  const times = (tried.find(same)?.times ?? 0) + 1
+  const others = tried.filter((one) => !same(one))
+  return [...others, { host, fingerprint, times, lastAt: at }].slice(-MAX_FOREIGN)
 }
