@@ -1,0 +1,16 @@
+import type { Told } from './agent/told.ts'
+import type { DemoResult, With, Without } from './result.ts'
+
+/** What happens on the stage, for whoever shows it. */
+export type Scene =
+  | { readonly kind: 'opening'; readonly folder: string }
+  | { readonly kind: 'act'; readonly act: 1 | 2; readonly url: string }
+  | { readonly kind: 'command'; readonly words: readonly string[] }
+  /** What a command said. */
+  | { readonly kind: 'said'; readonly text: string }
+  | { readonly kind: 'told'; readonly told: Told }
+  | { readonly kind: 'without'; readonly without: Without }
+  | { readonly kind: 'with'; readonly under: With }
+  | { readonly kind: 'closing'; readonly result: DemoResult }
+
+export type Show = (scene: Scene) => void
