@@ -3,6 +3,7 @@ import type { Catalogue } from '../core/risk.ts'
 import type { LeaseId, Random } from '../lib/ids.ts'
 import type { Json, JsonObject } from '../lib/json.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { Guard, Narrowness, Proxied } from './guard.ts'
 
 /** The outside world as a provider sees it. Everything that varies is handed in. */
 export interface World {
@@ -30,6 +31,8 @@ export interface Connection {
   readonly secret: Secret | null
   /** From `--set`, `--url`, `--ca-file`. */
   readonly settings: JsonObject
+  /** The certificates of `--ca-file` (PEM), as they were when the secret was given. */
+  readonly ca?: string
 }
 
 /** What a lease wants of a provider: already decided, nothing here is policy. */
@@ -57,6 +60,8 @@ export interface Minted {
   readonly expiresAt: number | null
   /** Lower-case one-liners for the receiver ("tables created later by app_owner are not covered"). */
   readonly notes: readonly string[]
+  /** Exactly where the provider has a guard. */
+  readonly proxied?: Proxied
 }
 
 /** How a revocation went. Anything else is thrown. */
@@ -67,6 +72,14 @@ export type Revocation =
   | { readonly outcome: 'absent' }
   /** The provider cannot: it works until `until`. */
   | { readonly outcome: 'expires'; readonly until: number }
+
+export interface NarrownessRequest {
+  readonly target: JsonObject
+  /** Exact operations, sorted. */
+  readonly operations: readonly string[]
+  readonly connection: Connection | null
+  readonly probe: boolean
+}
 
 /** One thing found at the provider that carries our install id. */
 export interface Listed {
@@ -148,6 +161,15 @@ export interface Provider {
 
   /** Everything there that carries our install id. Present where the provider can list. */
   list?(connection: Connection, world: World): Promise<readonly Listed[]>
+
+  /** How its requests are judged at the proxy. Present exactly where `mode` is `proxied`. */
+  readonly guard?: Guard
+
+  /**
+   * What of a grant is enforced, and by whom. With `probe` it is tried: something narrow is minted,
+   * used where it must not work, and revoked before this returns.
+   */
+  narrowness?(grant: NarrownessRequest, world: World): Promise<readonly Narrowness[]>
 
   /** Names of the variables `mint` will return for this target. For `--dry-run` and clash checks. */
   variables(target: JsonObject): readonly string[]

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { isBrokerError } from '../../src/errors.ts'
 import { type LeaseId, newInstallId, newLeaseId } from '../../src/lib/ids.ts'
 import type { JsonObject } from '../../src/lib/json.ts'
+import type { Proxied } from '../../src/providers/guard.ts'
 import type {
   Connection,
   Minted,
@@ -23,9 +24,11 @@ export interface Bench {
   readonly target: JsonObject
   readonly operations: readonly string[]
   /** Does with the credential what was asked for; throws when it is refused. */
-  use(variables: Variables): Promise<unknown>
+  use(variables: Variables, proxied?: Proxied): Promise<unknown>
   /** By name: acts that were not asked for. Each throws when it is refused. */
-  readonly overreach: Readonly<Record<string, (variables: Variables) => Promise<unknown>>>
+  readonly overreach: Readonly<
+    Record<string, (variables: Variables, proxied?: Proxied) => Promise<unknown>>
+  >
   /** Keeps something open with the credential, where the upstream has such a thing. */
   open?(variables: Variables): Promise<OpenSession>
   /** Everything at the upstream that carries this install id, open sessions included. */
@@ -34,6 +37,8 @@ export interface Bench {
   hold?(): Promise<HeldMint>
   /** Connections that will not work, each with the canary where its secret is. */
   broken?(canary: string): readonly Connection[]
+  /** What a phantom looks like, where the provider is a proxied one. */
+  readonly phantom?: RegExp
   /** For providers that sign with our own key. */
   readonly signer?: () => Promise<Signer>
   dispose(): Promise<void>
@@ -51,6 +56,13 @@ export interface HeldMint {
   /** Cuts the provider's connection, as a network would. */
   cut(): Promise<void>
   release(): Promise<void>
+}
+
+interface Live {
+  readonly request: MintRequest
+  readonly recipe: JsonObject
+  readonly minted: Minted
+  readonly variables: Variables
 }
 
 /** The same demands on every provider. `setup` is called once. */
@@ -93,13 +105,6 @@ export function providerContract(name: string, setup: () => Promise<Bench>): voi
       }
     }
 
-    interface Live {
-      readonly request: MintRequest
-      readonly recipe: JsonObject
-      readonly minted: Minted
-      readonly variables: Variables
-    }
-
     async function mint(wanted = request(), id = installId): Promise<Live> {
       const { provider, connection } = bench
       const recipe = provider.plan(wanted, id, connection)
@@ -121,14 +126,14 @@ export function providerContract(name: string, setup: () => Promise<Bench>): voi
     it('does not do what was not asked for', async () => {
       const live = await mint()
       for (const [act, attempt] of Object.entries(bench.overreach)) {
-        await expect(attempt(live.variables), act).rejects.toThrow(/./)
+        await expect(attempt(live.variables, live.minted.proxied), act).rejects.toThrow(/./)
       }
       await revoke(live.recipe, live.minted.handle)
     })
 
     it('does what was asked for', async () => {
       const live = await mint()
-      await bench.use(live.variables)
+      await bench.use(live.variables, live.minted.proxied)
       await revoke(live.recipe, live.minted.handle)
     })
 
@@ -143,7 +148,8 @@ export function providerContract(name: string, setup: () => Promise<Bench>): voi
       expect(JSON.stringify(one.variables)).not.toBe(JSON.stringify(two.variables))
       expect(one.recipe).not.toEqual(two.recipe)
       await revoke(one.recipe, one.minted.handle)
-      if (bench.provider.capability !== 'phantom') await bench.use(two.variables)
+      if (bench.provider.capability !== 'phantom')
+        await bench.use(two.variables, two.minted.proxied)
       await revoke(two.recipe, two.minted.handle)
     })
 
@@ -169,6 +175,51 @@ export function providerContract(name: string, setup: () => Promise<Bench>): voi
       await revoke(live.recipe, live.minted.handle)
     })
 
+    it('has a guard and gives phantoms exactly where its requests go through the proxy', async () => {
+      const { guard, mode } = bench.provider
+      const live = await mint()
+      expect([guard !== undefined, live.minted.proxied !== undefined]).toEqual(
+        mode === 'proxied' ? [true, true] : [false, false],
+      )
+      await revoke(live.recipe, live.minted.handle)
+    })
+
+    it('shows the task a phantom and no credential that works upstream', async () => {
+      if (bench.provider.mode !== 'proxied') return
+      const [one, two] = [await mint(), await mint()]
+      const phantoms = [one, two].map((live) => live.minted.proxied?.phantom.reveal() ?? '')
+      expect(new Set(phantoms).size).toBe(2)
+      for (const [index, live] of [one, two].entries()) {
+        const shown = Object.values(live.variables)
+        expect(phantoms[index]).toMatch(bench.phantom ?? /./)
+        expect(shown).toContain(phantoms[index])
+        const real = [live.minted.proxied?.minted, bench.connection?.secret]
+        for (const secret of real) {
+          if (secret) expect(shown).not.toContain(secret.reveal())
+        }
+        await revoke(live.recipe, live.minted.handle)
+      }
+    })
+
+    it('puts a credential only where its requests carry one, and to its own hosts', async () => {
+      const { guard, parseTarget } = bench.provider
+      const { connection } = bench
+      if (!guard || !connection?.secret) return
+      const carriers = guard.carriers.map(({ header }) => header)
+      for (const name of [...carriers, ...guard.hosts]) expect(name).toMatch(/^[a-z0-9.-]+$/)
+      for (const kind of ['minted', 'connection'] as const) {
+        const fields = guard.inject({ secret: connection.secret, kind, connection })
+        expect(fields.length).toBeGreaterThan(0)
+        for (const [name] of fields) expect(carriers).toContain(name)
+        expect(inspect(fields, { depth: 9 })).not.toContain(connection.secret.reveal())
+      }
+      expect(() => guard.upstream(connection, 'example.com')).toThrow(/host/)
+      for (const host of guard.hosts) {
+        expect(guard.upstream(connection, host).origin).toMatch(/^https:\/\/[^/?#@]+$/)
+      }
+      expect(guard.place(parseTarget(bench.target)).environment).toMatch(/./)
+    })
+
     it('makes it useless by the time revoke returns', async () => {
       if (bench.provider.capability === 'phantom') return // our own record decides, not the upstream
       const live = await mint()
@@ -176,7 +227,7 @@ export function providerContract(name: string, setup: () => Promise<Bench>): voi
       expect((await session?.alive()) ?? true).toBe(true)
       expect(await revoke(live.recipe, live.minted.handle)).toMatchObject({ outcome: 'revoked' })
       expect((await session?.alive()) ?? false).toBe(false)
-      await expect(bench.use(live.variables)).rejects.toThrow(/./)
+      await expect(bench.use(live.variables, live.minted.proxied)).rejects.toThrow(/./)
       await session?.close()
       expect((await bench.leftovers?.(installId)) ?? []).toEqual([])
     })
@@ -193,7 +244,7 @@ export function providerContract(name: string, setup: () => Promise<Bench>): voi
       const live = await mint()
       expect(await revoke(live.recipe, null)).toMatchObject({ outcome: 'revoked' })
       if (bench.provider.capability !== 'phantom') {
-        await expect(bench.use(live.variables)).rejects.toThrow(/./)
+        await expect(bench.use(live.variables, live.minted.proxied)).rejects.toThrow(/./)
       }
       expect((await bench.leftovers?.(installId)) ?? []).toEqual([])
     })
@@ -237,7 +288,7 @@ export function providerContract(name: string, setup: () => Promise<Bench>): voi
       for (const { recipe } of listed) await revoke(recipe)
       expect(await provider.list(connection, world())).toEqual([])
       expect(await provider.list(connection, world(undefined, other))).toHaveLength(1)
-      await bench.use(theirs.variables)
+      await bench.use(theirs.variables, theirs.minted.proxied)
       await revoke(theirs.recipe, theirs.minted.handle, other)
     })
 
@@ -251,6 +302,13 @@ export function providerContract(name: string, setup: () => Promise<Bench>): voi
       }
     })
 
+    /** Asks the guard for a thing that is nowhere. */
+    async function locate(connection: Connection) {
+      const resource = { kind: 'volume', id: 'no-such-thing' }
+      const question = { ...request(), connection, world: world(), fresh: true }
+      return bench.provider.guard?.locate(resource, question)
+    }
+
     /** Everything that is done with a connection, done with one that does not work. */
     async function failures(provider: Provider, connection: Connection): Promise<unknown[]> {
       const recipe = bench.provider.plan(request(), installId, bench.connection)
@@ -261,6 +319,8 @@ export function providerContract(name: string, setup: () => Promise<Bench>): voi
         () => provider.mint(request(), recipe, connection, world()),
         () => provider.revoke(recipe, null, connection, world()),
         () => provider.list?.(connection, world()),
+        () => provider.narrowness?.({ ...request(), connection, probe: true }, world()),
+        () => locate(connection),
       ]
       const errors: unknown[] = []
       for (const attempt of attempts) {
@@ -289,8 +349,9 @@ function shownOf(error: unknown): string {
   return `${inspect(error, { depth: 9, showHidden: true })}${JSON.stringify([error, message, stack, hint, details])}`
 }
 
-/** Values long enough to be secret, less those that the recipe names. */
-function secretsOf({ recipe, variables }: { recipe: JsonObject; variables: Variables }): string[] {
+/** Values long enough to be secret, less those that the recipe names, and what the gate alone has. */
+function secretsOf({ recipe, variables, minted }: Live): string[] {
   const open = JSON.stringify(recipe)
-  return Object.values(variables).filter((value) => value.length >= 20 && !open.includes(value))
+  const values = [...Object.values(variables), minted.proxied?.minted?.reveal() ?? '']
+  return values.filter((value) => value.length >= 20 && !open.includes(value))
 }

@@ -1,4 +1,5 @@
 import { RISKS, type Risk } from '../../../core/risk.ts'
+import { NEWER, withNewer } from './newer.ts'
 import operations from './operations.json' with { type: 'json' }
 import type { OperationKind } from './shapes.ts'
 
@@ -29,9 +30,9 @@ const PLACE = /^(\w+)([*-])?(\?)?:([\w.]+)$/
 const MATCHES = { '*': 'environment', '-': 'none' } as const
 
 const lines = {
-  query: new Map(Object.entries(operations.query)),
-  mutation: new Map(Object.entries(operations.mutation)),
-  subscription: new Map(Object.entries(operations.subscription)),
+  query: withNewer(operations.query, NEWER.operations.query),
+  mutation: withNewer(operations.mutation, NEWER.operations.mutation),
+  subscription: withNewer(operations.subscription, NEWER.operations.subscription),
 }
 const known = new Map<string, OperationFacts>()
 

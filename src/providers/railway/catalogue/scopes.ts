@@ -12,8 +12,8 @@ const words = (text: string): readonly string[] => text.trim().split(/\s+/)
 const LISTED: readonly (readonly [Scope, readonly string[]])[] = [
   [
     'environment',
-    words(`BucketInstanceDetails ChangeSetApplyResult CloudAgent Container CustomDomain Deployment
-      DeploymentEvent DeploymentInstanceExecution DeploymentSnapshot DeploymentTrigger Domain
+    words(`AgentBootstrap AgentBootstrapVersion BucketInstanceDetails ChangeSetApplyResult CloudAgent
+      CloudAgentCheckpoint Container CustomDomain Deployment DeploymentEvent DeploymentInstanceExecution DeploymentSnapshot DeploymentTrigger Domain
       Environment EnvironmentPatch Event ObservabilityDashboard ObservabilityDashboardAlert
       ObservabilityDashboardItem ObservabilityDashboardItemInstance ObservabilityDashboardMonitor
       ProjectToken Sandbox SandboxCheckpoint SandboxTemplateBuild ServiceDomain ServiceInstance

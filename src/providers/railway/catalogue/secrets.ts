@@ -6,6 +6,7 @@ import { fieldsOf } from './shapes.ts'
  * addresses or tokens is listed too.
  */
 const SECRET_FIELDS: readonly (readonly [type: string, fields: string])[] = [
+  ['AgentBootstrapVersion', 'manifest'],
   ['ApiToken', 'displayToken'],
   ['AuditLog', 'context payload'],
   ['BucketS3CompatibleCredentials', 'accessKeyId secretAccessKey'],

@@ -1,3 +1,4 @@
+import { NEWER, withNewer } from './newer.ts'
 import shapes from './shapes.json' with { type: 'json' }
 
 /** An argument or an input field. */
@@ -21,12 +22,14 @@ const FIELD = /^(\w+)(?:\(([^)]*)\))?(?::(\w+))?$/
 const INPUT = /^(\w+)(?::(\w+))?(!)?$/
 
 const NO_ARGUMENTS: ReadonlyMap<string, InputShape> = new Map()
-const objectLines = new Map(Object.entries(shapes.objects))
-const inputLines = new Map(Object.entries(shapes.inputs))
+const objectLines = withNewer(shapes.objects, NEWER.objects)
+const inputLines = withNewer(shapes.inputs, NEWER.inputs)
 const objects = new Map<string, ReadonlyMap<string, FieldShape>>()
 const inputs = new Map<string, ReadonlyMap<string, InputShape>>()
 const possible = new Map(
-  Object.entries(shapes.possible).map(([name, line]) => [name, new Set(line.split(' '))] as const),
+  [...withNewer(shapes.possible, NEWER.possible)].map(
+    ([name, line]) => [name, new Set(line.split(' '))] as const,
+  ),
 )
 
 /** The root type of a kind of operation. */
