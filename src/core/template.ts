@@ -1,4 +1,5 @@
 import type { JsonObject } from '../lib/json.ts'
+import type { RestDefinition } from './rest/definition.ts'
 
 export type Isolation = 'scrub' | 'mask' | 'confine'
 
@@ -59,4 +60,6 @@ export interface Template {
 export interface Configuration {
   readonly environments: Readonly<Record<string, Environment>>
   readonly templates: Readonly<Record<string, Template>>
+  /** APIs of one's own, by name. */
+  readonly providers: Readonly<Record<string, RestDefinition>>
 }

@@ -1,4 +1,5 @@
 import { nearest } from '../core/names.ts'
+import type { RestDefinition } from '../core/rest/definition.ts'
 import { BrokerError } from '../errors.ts'
 import type { Provider } from './provider.ts'
 
@@ -9,6 +10,12 @@ import type { Provider } from './provider.ts'
 const LOADERS: Readonly<Record<string, () => Promise<Provider>>> = {
   jwt: async () => (await import('./jwt/provider.ts')).createJwt(),
   postgres: async () => (await import('./postgres/provider.ts')).createPostgres(),
+  railway: async () => (await import('./railway/provider.ts')).createRailway(),
+}
+
+/** A provider of `providers:` in broker.yaml. Throws `config_invalid` for a definition with faults. */
+export async function createRest(name: string, definition: RestDefinition): Promise<Provider> {
+  return (await import('./rest/provider.ts')).createRest(name, definition)
 }
 
 export interface Registry {

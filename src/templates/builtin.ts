@@ -12,6 +12,7 @@ export const BUILTIN: Configuration = {
     staging: place('staging', false),
     production: place('production', true),
   },
+  providers: {},
   templates: {
     default: {
       name: 'default',

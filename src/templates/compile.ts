@@ -1,11 +1,12 @@
 import type { Issue } from '../api/types.ts'
 import type { Configuration, Environment } from '../core/template.ts'
-import type { CompileContext } from './context.ts'
+import { type CompileContext, withOwn } from './context.ts'
 import { toTemplate } from './defaults.ts'
 import { checkEnvironment, toEnvironment } from './environments.ts'
 import { type Finding, toIssues } from './finding.ts'
 import { checkGrants } from './grants.ts'
 import { checkLimits } from './limits.ts'
+import { checkProviders, toDefinition } from './providers.ts'
 import type { ReadDocument } from './read.ts'
 import { quoted } from './words.ts'
 
@@ -19,12 +20,15 @@ export interface CompileResult {
  * What a document means here and now: every default filled in, every rule checked, every name it
  * uses looked up. Pure; the same document and context give the same result.
  */
-export function compile(document: ReadDocument, context: CompileContext): CompileResult {
+export function compile(document: ReadDocument, world: CompileContext): CompileResult {
   const { content, locate } = document
+  const providers = record(content.providers ?? {}, (_, provider) => toDefinition(provider))
+  const context = withOwn(world, { providers })
   const environments = record(content.environments, toEnvironment)
-  const findings: Finding[] = Object.values(environments).flatMap((environment) =>
-    checkEnvironment(environment, context),
-  )
+  const findings: Finding[] = [
+    ...checkProviders(providers, world),
+    ...Object.values(environments).flatMap((environment) => checkEnvironment(environment, context)),
+  ]
   const templates = record(content.templates, (name, template) => {
     const known = template.environments.flatMap((one) => own(environments, one) ?? [])
     return toTemplate(name, template, known)
@@ -41,7 +45,7 @@ export function compile(document: ReadDocument, context: CompileContext): Compil
   findings.push(...checkDefaults(templates))
   const issues = toIssues(findings, locate)
   const failed = findings.some(({ severity }) => severity === 'error')
-  return failed ? { issues } : { configuration: { environments, templates }, issues }
+  return failed ? { issues } : { configuration: { environments, templates, providers }, issues }
 }
 
 function checkNames(

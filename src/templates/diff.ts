@@ -1,8 +1,9 @@
 import type { Change } from '../api/types.ts'
 import type { Configuration, Template } from '../core/template.ts'
 import { formatDuration } from '../lib/duration.ts'
-import type { CompileContext } from './context.ts'
+import { type CompileContext, withOwn } from './context.ts'
 import { diffEnvironment } from './diff-environment.ts'
+import { diffProvider } from './diff-provider.ts'
 import { diffReach } from './diff-reach.ts'
 import { caller, diffFields, equal } from './diff-template.ts'
 import { own, reachOf } from './reach.ts'
@@ -13,19 +14,28 @@ const ORDER: readonly Change['effect'][] = ['widens', 'narrows', 'neutral']
 /**
  * What changes in meaning between two configurations, widening first. Whatever differs gives at least
  * one change, and whatever is newly allowed is one that widens; in doubt it widens. Both sides are
- * judged by the catalogues and connections of today.
+ * judged by the catalogues and connections of today, and each by its own `providers:`.
  */
 export function changes(
   before: Configuration,
   after: Configuration,
   context: CompileContext,
 ): readonly Change[] {
+  const worlds = { was: withOwn(context, before), is: withOwn(context, after) }
   const found = [
+    ...union(before.providers, after.providers).flatMap((name) =>
+      diffProvider(name, own(before.providers, name), own(after.providers, name)),
+    ),
     ...union(before.environments, after.environments).flatMap((name) =>
-      diffEnvironment(name, own(before.environments, name), own(after.environments, name), context),
+      diffEnvironment(
+        name,
+        own(before.environments, name),
+        own(after.environments, name),
+        worlds.is,
+      ),
     ),
     ...union(before.templates, after.templates).flatMap((name) =>
-      diffTemplate(name, before, after, context),
+      diffTemplate(name, before, after, worlds),
     ),
   ]
   return ORDER.flatMap((effect) => found.filter((change) => change.effect === effect))
@@ -35,7 +45,7 @@ function diffTemplate(
   name: string,
   before: Configuration,
   after: Configuration,
-  context: CompileContext,
+  worlds: Worlds,
 ): readonly Change[] {
   const was = own(before.templates, name)
   const is = own(after.templates, name)
@@ -43,24 +53,30 @@ function diffTemplate(
   const grants = union(was?.grants ?? {}, is.grants)
   return [
     ...(was ? diffFields(was, is) : [{ effect: 'widens' as const, message: introduced(is) }]),
-    ...grants.flatMap((grant) => diffGrant(grant, is, { before, was, after, context })),
+    ...grants.flatMap((grant) => diffGrant(grant, is, { before, was, after, worlds })),
   ]
+}
+
+/** The two sides' own providers, each with the same built-in ones and connections. */
+interface Worlds {
+  readonly was: CompileContext
+  readonly is: CompileContext
 }
 
 interface Sides {
   readonly before: Configuration
   readonly was: Template | undefined
   readonly after: Configuration
-  readonly context: CompileContext
+  readonly worlds: Worlds
 }
 
 function diffGrant(grant: string, is: Template, sides: Sides): readonly Change[] {
-  const { before, was, after, context } = sides
+  const { before, was, after, worlds } = sides
   const found = is.environments.flatMap((environment) =>
     diffReach(
       { template: is.name, environment, grant },
-      was && reachOf(before, was, environment, grant, context),
-      reachOf(after, is, environment, grant, context),
+      was && reachOf(before, was, environment, grant, worlds.was),
+      reachOf(after, is, environment, grant, worlds.is),
     ),
   )
   const ruleBefore = was && own(was.grants, grant)

@@ -81,7 +81,7 @@ function checkConnection(
     return [{ severity: 'error', message, ...place }]
   }
   if (context.providers.has(stored.provider)) return []
-  const message = `provider ${quoted(stored.provider)} of connection ${quoted(connection)} is not in this version`
+  const message = `provider ${quoted(stored.provider)} of connection ${quoted(connection)} is not in this version, nor under "providers"`
   return [{ severity: 'error', message, ...place }]
 }
 

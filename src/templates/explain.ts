@@ -1,6 +1,14 @@
 import type { z } from 'zod'
 import { NAME } from '../core/names.ts'
 import type { Json } from '../lib/json.ts'
+import {
+  isOfProvider,
+  providerChoice,
+  providerFormat,
+  providerKeys,
+  providerOwner,
+  providerWords,
+} from './explain-provider.ts'
 import type { Finding, Path } from './finding.ts'
 import { KEYS } from './schema.ts'
 import { describeValue, quoted } from './words.ts'
@@ -71,11 +79,17 @@ const OLD_TRUTH: Readonly<Record<string, string>> = {
 }
 
 function wrongType(expected: string, path: Path, value: Json | undefined): Finding[] {
-  const rule = expected === 'string' && isDuration(path) ? `: ${DURATION_RULE}` : ''
+  const rule = expected === 'string' ? textRule(path, value) : ''
   const message = `${subject(path)} must be ${kind(expected)}, found ${describeValue(value)}${rule}`
   const word = typeof value === 'string' ? value.toLowerCase() : ''
   const truth = expected === 'boolean' && Object.hasOwn(OLD_TRUTH, word) && OLD_TRUTH[word]
   return [{ severity: 'error', message, path, at: 'value', ...(truth && { near: truth }) }]
+}
+
+function textRule(path: Path, value: Json | undefined): string {
+  if (isDuration(path)) return `: ${DURATION_RULE}`
+  const braces = isOfProvider(path) && typeof value === 'object' && value !== null
+  return braces ? ': text with { or } has to be in quotes' : ''
 }
 
 /** What is not there has no place: point at what it is missing from. */
@@ -86,16 +100,14 @@ function missing(path: Path): Finding[] {
 
 function unknownKey(key: string, parent: Path): Finding {
   const path = [...parent, key]
-  const message =
-    path.length === 1 && key === 'providers'
-      ? '"providers" is not available in this version'
-      : `${quoted(key)} is not a key that ${keysOwner(parent)} has`
+  const message = `${quoted(key)} is not a key that ${keysOwner(parent)} has`
   const candidates = knownKeys(parent)
   return { severity: 'error', message, path, at: 'key', near: { word: key, candidates } }
 }
 
 function knownKeys(parent: Path): readonly string[] {
   if (parent.length === 0) return KEYS.document
+  if (isOfProvider(parent)) return providerKeys(parent)
   if (parent[2] === 'grants') return KEYS.rule
   if (parent[2] !== 'who') return KEYS.template
   return parent.length === 4 ? KEYS.who : KEYS.oidc
@@ -103,6 +115,7 @@ function knownKeys(parent: Path): readonly string[] {
 
 function keysOwner(parent: Path): string {
   if (parent.length === 0) return 'the document'
+  if (isOfProvider(parent)) return providerOwner(parent)
   if (parent[2] === 'grants') return 'a grant'
   return parent[2] === 'who' ? 'a who rule' : 'a template'
 }
@@ -125,11 +138,12 @@ function union(
   path: Path,
   value: Json | undefined,
 ): readonly Finding[] {
+  if (value === undefined) return missing(path)
   const entered = issue.errors.find((branch) => branch.every((one) => insideOf(one)))
   if (entered) return entered.flatMap((one) => explain(one, root, path))
   const message = `${subject(path)} must be ${unionChoice(path)}, found ${describeValue(value)}`
-  const near =
-    typeof value === 'string' ? { word: value, candidates: ['local', 'open'] } : undefined
+  const candidates = isOfProvider(path) ? providerWords(path) : ['local', 'open']
+  const near = typeof value === 'string' ? { word: value, candidates } : undefined
   return [{ severity: 'error', message, path, at: 'value', ...(near ? { near } : {}) }]
 }
 
@@ -138,11 +152,13 @@ function insideOf(issue: ZodIssue): boolean {
 }
 
 function unionChoice(path: Path): string {
+  if (isOfProvider(path)) return providerChoice(path)
   if (path[2] === 'egress') return '"open" or a list of hosts'
   return path.includes('claims') ? 'text, a number, true or false' : '"local" or an oidc rule'
 }
 
 function formatRule(path: Path): string {
+  if (isOfProvider(path)) return providerFormat(path)
   if (path[2] === 'egress') return HOST_RULE
   return isDuration(path) ? DURATION_RULE : NAME_RULE
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { isName, NAME } from '../core/names.ts'
 import { ISOLATIONS } from '../core/template.ts'
 import { parseDuration } from '../lib/duration.ts'
+import { PROVIDER_KEYS, providerSchema } from './provider-schema.ts'
 
 /**
  * The document of contract §3, before anything that needs to know connections or providers. Strict
@@ -98,6 +99,9 @@ export const documentSchema = z.strictObject({
   version: z.literal(1),
   environments: z.record(name, environment),
   templates: z.record(name, template),
+  providers: z.record(name, providerSchema).optional().meta({
+    description: 'REST APIs of your own: what they can do, and how dangerous each part is',
+  }),
 })
 
 /** The keys that each kind of map knows, for telling what an unknown one was meant to be. */
@@ -107,6 +111,7 @@ export const KEYS = {
   rule: Object.keys(rule.shape),
   who: ['oidc'],
   oidc: Object.keys(oidc.shape),
+  ...PROVIDER_KEYS,
 } as const
 
 /** A document of the right shape. What it means is for `compile` to say. */

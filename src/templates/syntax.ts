@@ -19,7 +19,8 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
   RESOURCE_EXHAUSTION: 'the file is nested too deeply',
   TAB_AS_INDENT: 'a tab stands here: indent with spaces',
   TAG_RESOLVE_FAILED: 'tags are not accepted',
-  UNEXPECTED_TOKEN: 'this does not belong here: is the line above complete?',
+  UNEXPECTED_TOKEN:
+    'this does not belong here: is the line above complete, and text with { or } in quotes?',
 }
 
 /** Never the parser's own text: it may quote the file, and its terms are those of the YAML standard. */

@@ -38,6 +38,7 @@ const BEFORE: Configuration = {
     production: { name: 'production', protected: true, bindings: { db: DB } },
   },
   templates: { work: WORK },
+  providers: {},
 }
 
 function withTemplate(lists: Partial<Template>): Configuration {
@@ -360,6 +361,7 @@ const configurations: fc.Arbitrary<Configuration> = fc
     ),
   })
   .map(({ environments, places, templates }) => ({
+    providers: {},
     environments: Object.fromEntries(
       environments.map((name, index) => {
         const place = places[index]

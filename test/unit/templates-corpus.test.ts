@@ -112,12 +112,6 @@ const BAD: readonly Bad[] = [
     suggestion: 'templates',
   },
   {
-    name: 'providers',
-    yaml: `version: 1\n${ENVIRONMENTS}${TEMPLATES}providers: { mine: {} }\n`,
-    message: '"providers" is not available in this version',
-    at: '11:1',
-  },
-  {
     name: 'an unknown key of a template',
     yaml: withTemplate('tll: 30m'),
     message: '"tll" is not a key that a template has',

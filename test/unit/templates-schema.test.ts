@@ -24,4 +24,35 @@ describe('the published JSON Schema', () => {
     expect(template.required).toEqual(['environments', 'grants'])
     expect(template.properties.grants.additionalProperties.additionalProperties).toBe(false)
   })
+
+  it('says of every key under providers what it is for', () => {
+    const schema = JSON.parse(readFileSync(join(root, 'schema/broker.schema.json'), 'utf8'))
+    const provider = schema.properties.providers.additionalProperties
+    expect(provider.additionalProperties).toBe(false)
+    const silent = undescribed(provider, 'provider')
+    expect(silent).toEqual([])
+  })
 })
+
+interface Shape {
+  readonly description?: string
+  readonly const?: unknown
+  readonly properties?: Readonly<Record<string, Shape>>
+  readonly anyOf?: readonly Shape[]
+  readonly oneOf?: readonly Shape[]
+  readonly items?: Shape
+}
+
+/** Paths of properties without a description; a constant is described by the object it chooses. */
+function undescribed(shape: Shape, path: string): readonly string[] {
+  const own = Object.entries(shape.properties ?? {}).flatMap(([key, value]) => [
+    ...(value.description || value.const !== undefined ? [] : [`${path}.${key}`]),
+    ...undescribed(value, `${path}.${key}`),
+  ])
+  const inner = [
+    ...(shape.anyOf ?? []),
+    ...(shape.oneOf ?? []),
+    ...(shape.items ? [shape.items] : []),
+  ]
+  return [...own, ...inner.flatMap((one) => undescribed(one, path))]
+}
