@@ -42,6 +42,24 @@ describe.skipIf(postgresMissing())('revoking a role', () => {
         return end.outcome === 'revoked' ? end.notes : []
       }
 
+      it('may be done by two who drop the role at the same moment', async () => {
+        const live = await ground.mint(['SELECT'])
+        const holder = new pg.Client({ connectionString: server.adminUrl(ground.database) })
+        await holder.connect()
+        await holder.query(`BEGIN; COMMENT ON ROLE "${live.role}" IS 'held'`) // DROP waits for it
+        const both = Promise.all([ground.revoke(live), ground.revoke(live)])
+        await until('both are about to drop it', async () => {
+          const waiting = await ground.sql(
+            `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query = $1`,
+            [`DROP ROLE IF EXISTS "${live.role}"`],
+          )
+          return waiting.length === 2
+        })
+        await holder.end()
+        for (const { outcome } of await both) expect(outcome).toBe('revoked')
+        expect(await ground.leftovers()).toEqual([])
+      })
+
       const before16 = () =>
         server
           .query('SHOW server_version_num')

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, chownSync, copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -62,6 +71,28 @@ describe.skipIf(postgresMissing())('over TLS', () => {
         message: 'the server of "pg-staging" did not prove who it is',
       })
     }
+  })
+
+  it('goes on trusting the certificates of --ca-file that were stored, not what the file holds now', async () => {
+    await startTls()
+    const path = join(folder, 'ca-file.pem')
+    const given = (text: string): Connection => ({
+      ...ground.connection,
+      settings: { caFile: path },
+      ca: text,
+    })
+    const [right, wrong] = [readFileSync(ca, 'utf8'), readFileSync(stranger, 'utf8')]
+    writeFileSync(path, right)
+    await expect(check(given(wrong))).rejects.toMatchObject({
+      message: 'the server of "pg-staging" did not prove who it is',
+    })
+    writeFileSync(path, wrong)
+    const findings = await check(given(right))
+    expect(findings?.filter(({ message }) => /certificate is not checked/.test(message))).toEqual(
+      [],
+    )
+    rmSync(path)
+    expect(await check(given(right))).toBeDefined()
   })
 
   it('accepts the right one, and hands its rules on to the child', async () => {

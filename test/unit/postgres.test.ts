@@ -80,7 +80,7 @@ describe('a connection URL', () => {
       const { password, ...rest } = parseUrl(connection(url))
       return { ...rest, password: password.reveal() }
     }
-    const plain = { port: 5432, sslMode: null, sslRootCert: null }
+    const plain = { port: 5432, sslMode: null, sslRootCert: null, ca: null }
     expect(read('postgres://u@h')).toEqual({
       ...plain,
       host: 'h',
@@ -98,6 +98,7 @@ describe('a connection URL', () => {
       database: 'd b',
       sslMode: 'verify-full',
       sslRootCert: '/ca',
+      ca: null,
     })
     expect(read('postgresql://u:p@%2Fvar%2Frun/d')).toMatchObject({ host: '/var/run' })
     expect(read('postgresql://u:p@/d?host=/var/run&port=7')).toMatchObject({
@@ -118,6 +119,32 @@ describe('a connection URL', () => {
         provider.parseConnection?.(connection('postgresql://u:p@h/d', { pooled: true })),
       ),
     ).toMatchObject({ code: 'invalid_request', message: 'postgres has no setting "pooled"' })
+  })
+
+  it('trusts the sealed certificates and not what lies at their path now', () => {
+    const sealed = (url: string) => ({
+      ...connection(url, { caFile: '/nowhere/replaced.pem' }),
+      ca: 'SEALED',
+    })
+    const tls = (url: string) => tlsOptions('pg', parseUrl(sealed(url)))
+    expect(tls('postgresql://u:p@h/d?sslmode=verify-full')).toEqual({ ca: 'SEALED' })
+    expect(tls('postgresql://u:p@h/d?sslmode=verify-ca')).toMatchObject({ ca: 'SEALED' })
+    expect(tls('postgresql://u:p@h/d?sslmode=require')).toMatchObject({ ca: 'SEALED' })
+    // What the secret itself says goes before a setting.
+    expect(
+      thrown(() => tls('postgresql://u:p@h/d?sslmode=require&sslrootcert=/none')),
+    ).toMatchObject({
+      code: 'provider_failed',
+      message: 'the CA file of "pg" cannot be read',
+    })
+    expect(tls('postgresql://u:p@h/d?sslrootcert=system&sslmode=verify-full')).toEqual({})
+  })
+
+  it('checks the server in full when certificates are given and no sslmode', () => {
+    const given = { ...connection('postgresql://u:p@h/d', { caFile: '/ca.pem' }), ca: 'SEALED' }
+    expect(tlsOptions('pg', parseUrl(given))).toEqual({ ca: 'SEALED' })
+    const local = { ...connection('postgresql://u:p@127.0.0.1/d'), ca: 'SEALED' }
+    expect(tlsOptions('pg', parseUrl(local))).toEqual({ ca: 'SEALED' })
   })
 
   it('goes over a network in clear only when it says sslmode=disable', () => {
@@ -238,6 +265,7 @@ describe('the variables of a client', () => {
       database: 'x',
       sslMode: null,
       sslRootCert: null,
+      ca: null,
     }
   }
 

@@ -3,6 +3,7 @@ import type { JsonObject } from '../../lib/json.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { Minted, MintRequest, Provider, World } from '../provider.ts'
 import { catalogue, isScopeToken } from './catalogue.ts'
+import { narrowness } from './narrowness.ts'
 import { audienceOf, parseTarget } from './target.ts'
 
 const VARIABLE = 'BROKER_ACCESS_TOKEN'
@@ -24,6 +25,7 @@ export function createJwt(): Provider {
     plan,
     mint,
     revoke: async () => ({ outcome: 'revoked', notes: [] }),
+    narrowness: async (request, world) => narrowness(request, world),
     variables: () => [VARIABLE],
   }
 }

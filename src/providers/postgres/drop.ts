@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { BrokerError } from '../../errors.ts'
 import { cleanUp } from './clean-up.ts'
-import { asFailure, codeOf } from './failure.ts'
+import { asFailure, codeOf, isConflict } from './failure.ts'
 import type { Place, Pools } from './pools.ts'
 import type { Role } from './role.ts'
 import type { Session } from './session.ts'
@@ -27,8 +27,9 @@ export async function dropEverywhere(
       await session.run(`DROP ROLE IF EXISTS ${quote(role.name)}`)
       return notes
     } catch (error) {
-      if (codeOf(error) !== '2BP01') throw error
-      if (pass === PASSES) throw await undroppable(session, role, error)
+      const conflict = isConflict(error) // another revocation drops it at this moment
+      if (!conflict && codeOf(error) !== '2BP01') throw error
+      if (pass === PASSES) throw conflict ? error : await undroppable(session, role, error)
     }
   }
 }

@@ -20,6 +20,9 @@ export interface Login {
   readonly notes: readonly string[]
 }
 
+/** What of a request a role is made from. */
+export type RoleRequest = Pick<MintRequest, 'grant' | 'operations' | 'target' | 'notAfter'>
+
 /**
  * Makes the role and its grants in one transaction: either all of it can be used or nothing is there.
  * The password is ours alone; the server gets a verifier (see scram.ts).
@@ -27,7 +30,7 @@ export interface Login {
 export async function mintRole(
   session: Session,
   role: string,
-  request: MintRequest,
+  request: RoleRequest,
   world: World,
 ): Promise<Login> {
   const target = targetFrom(request.target)
@@ -64,7 +67,7 @@ async function oidOf(session: Session, role: string): Promise<number> {
   return row?.oid ?? 0
 }
 
-function refuseEmpty(session: Session, request: MintRequest, outcome: Outcome): void {
+function refuseEmpty(session: Session, request: RoleRequest, outcome: Outcome): void {
   const { connection, admin } = session
   const details = { connection, grant: request.grant }
   if (!outcome.mayConnect) {

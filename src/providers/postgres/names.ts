@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { isLeaseId, type LeaseId } from '../../lib/ids.ts'
+import { isLeaseId, type LeaseId, type Random } from '../../lib/ids.ts'
 
 /** What every role of this installation begins with. */
 export function rolePrefix(installId: string): string {
@@ -18,6 +18,11 @@ export function keeperName(installId: string): string {
 export function roleName(installId: string, lease: LeaseId, grant: string): string {
   const suffix = createHash('sha256').update(grant).digest('hex').slice(0, 8)
   return `${rolePrefix(installId)}${lease.slice('lse_'.length)}_${suffix}`
+}
+
+/** A role made to be tried out. Of no lease, so that one left behind is nobody's and is removed. */
+export function probeName(installId: string, random: Random): string {
+  return `${rolePrefix(installId)}probe_${Buffer.from(random(8)).toString('hex')}`
 }
 
 /** The lease that a role was made for, or null when its name does not tell. */

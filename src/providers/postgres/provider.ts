@@ -5,6 +5,7 @@ import type { Connection, Listed, Provider, World } from '../provider.ts'
 import { findings } from './check.ts'
 import { mintRole } from './mint.ts'
 import { leaseOf, rolePrefix } from './names.ts'
+import { narrowness } from './narrowness.ts'
 import { catalogue } from './operations.ts'
 import { type Place, Pools } from './pools.ts'
 import { oidFrom, recipeFor, recipeFrom } from './recipe.ts'
@@ -57,6 +58,8 @@ export function createPostgres(): Provider {
     revoke: (json, handle, connection, world) =>
       revokeRole(pools, placeOf(connection), recipeFrom(json), oidFrom(handle), world.signal),
     list: (connection, world) => listRoles(pools, placeOf(connection), world),
+    narrowness: async (request, world) =>
+      narrowness(pools, placeOf(request.connection), request, world),
     close: () => pools.close(),
   }
 }

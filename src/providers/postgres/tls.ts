@@ -13,7 +13,7 @@ export function tlsOptions(connection: string, server: Server): false | Connecti
     return isLocal(server.host) ? false : { rejectUnauthorized: false }
   }
   if (server.sslRootCert === 'system') return {}
-  const ca = server.sslRootCert === null ? {} : { ca: readRoots(connection, server.sslRootCert) }
+  const ca = rootsOf(connection, server)
   if (server.sslMode === 'verify-full') return ca
   if (server.sslMode === 'require' && server.sslRootCert === null)
     return { rejectUnauthorized: false }
@@ -30,6 +30,11 @@ export function isVerified(server: Server): boolean {
     mode === 'verify-full' ||
     (mode === 'require' && server.sslRootCert !== null)
   )
+}
+
+function rootsOf(connection: string, { ca, sslRootCert }: Server): { ca?: string } {
+  if (ca !== null) return { ca }
+  return sslRootCert === null ? {} : { ca: readRoots(connection, sslRootCert) }
 }
 
 function readRoots(connection: string, path: string): string {

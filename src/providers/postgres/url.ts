@@ -17,6 +17,8 @@ export interface Server {
   readonly sslMode: SslMode | null
   /** A path, or `system`. */
   readonly sslRootCert: string | null
+  /** The certificates of `--ca-file` as they were sealed with the secret; they win over the file. */
+  readonly ca: string | null
 }
 
 const SSL_MODES: readonly string[] = [
@@ -62,8 +64,10 @@ export function parseUrl(connection: Connection): Server {
     user: name,
     password: new Secret(decode(connection, password)),
     database: decode(connection, database) || name,
-    sslMode: sslModeOf(connection, parameters.get('sslmode')),
+    sslMode:
+      sslModeOf(connection, parameters.get('sslmode')) ?? impliedMode(connection, parameters),
     sslRootCert: parameters.get('sslrootcert') ?? caFileOf(connection),
+    ca: parameters.has('sslrootcert') ? null : (connection.ca ?? null),
   }
 }
 
@@ -111,6 +115,15 @@ function sslModeOf(connection: Connection, text: string | undefined): SslMode | 
   if (text === undefined) return null
   if (SSL_MODES.includes(text)) return text as SslMode
   throw invalid(connection, 'has an unknown sslmode', `one of ${SSL_MODES.join(', ')}`)
+}
+
+/** Whoever names certificates wants the server to show one: with --ca-file alone it is checked in full. */
+function impliedMode(
+  connection: Connection,
+  parameters: ReadonlyMap<string, string>,
+): SslMode | null {
+  const given = connection.ca !== undefined || caFileOf(connection) !== null
+  return given && !parameters.has('sslrootcert') ? 'verify-full' : null
 }
 
 function caFileOf(connection: Connection): string | null {
