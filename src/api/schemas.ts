@@ -54,6 +54,20 @@ export const connectRequest = z.strictObject({
   check: z.boolean(),
 }) satisfies z.ZodType<ConnectRequest>
 
+const code = z.string().max(40)
+
+/** Exactly one proof: a code or a typed name. */
+export const approveRequest = z.union([
+  z.strictObject({ code }),
+  z.strictObject({ typed: z.string().max(500) }),
+])
+
+export const denyRequest = z.strictObject({ reason: reason.exactOptional() })
+
+export const enrollRequest = z.strictObject({ code: code.exactOptional() })
+
+export const confirmEnrollmentRequest = z.strictObject({ code })
+
 export const checkRequest = z.strictObject({ text: z.string() })
 
 export const applyRequest = z.strictObject({ text: z.string(), baseVersion: z.int().min(0) })
@@ -67,6 +81,18 @@ const count = z.coerce.number().int().min(1)
 export const leaseQuery = z.strictObject({
   state: z.enum(['live', 'all']).default('live'),
   environment: name.optional(),
+  limit: count.max(1000).default(100),
+  cursor: name.optional(),
+})
+
+/** `?probe=1`: also try out how narrow the grants are. */
+export const doctorQuery = z.strictObject({
+  probe: z.literal('1').optional().transform(Boolean),
+})
+
+export const approvalQuery = z.strictObject({
+  state: z.enum(['pending', 'all']).default('pending'),
+  lease: name.optional(),
   limit: count.max(1000).default(100),
   cursor: name.optional(),
 })

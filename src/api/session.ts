@@ -6,6 +6,7 @@
  *
  *   client                      daemon
  *   request | resume      →
+ *                         ←     pending        a person has to decide first; `lease` or `error` follows
  *                         ←     lease (with variables and the session's secret) | resumed | error
  *   ack                   →
  *                         ←     bound          only now may the child be spawned
@@ -15,7 +16,7 @@
  *   detach                →     detached       --until-ttl: the lease outlives the session
  *                         ←     notice         the lease ended early (ttl, revoked): tell the person
  */
-import type { LeaseRequest, LeaseView } from './types.ts'
+import type { ApprovalView, LeaseRequest, LeaseView, ProxyView } from './types.ts'
 
 export const SESSION_PATH = '/v1/session'
 export const SESSION_PROTOCOL = 'broker-session'
@@ -30,10 +31,12 @@ export type ClientFrame =
   | { readonly type: 'end'; readonly exitCode: number | null; readonly signal: string | null }
 
 export type DaemonFrame =
+  | { readonly type: 'pending'; readonly approval: ApprovalView }
   | {
       readonly type: 'lease'
       readonly lease: LeaseView
       readonly variables: Readonly<Record<string, string>>
+      readonly proxy: ProxyView | null
       /** Proves a reconnecting client is the one that holds this session. */
       readonly secret: string
       readonly daemon: { readonly pid: number; readonly version: string }

@@ -1,4 +1,5 @@
 /** The wire shapes of the HTTP API (contract §2, §6). Instants are ISO 8601 strings in UTC. */
+import type { ApprovalState, Confirm } from '../core/approval.ts'
 import type { Capability, GrantState, LeaseState, Mode } from '../core/lease.ts'
 import type { Isolation } from '../core/template.ts'
 import type { JsonObject } from '../lib/json.ts'
@@ -11,6 +12,8 @@ export interface GrantView {
   readonly capability: Capability
   readonly state: GrantState
   readonly operations: readonly string[]
+  /** Operations that a person decides one by one. */
+  readonly approvable: readonly string[]
   readonly expiresAt: string | null
   readonly possiblyLiveUntil: string | null
   readonly lastError?: string
@@ -37,7 +40,86 @@ export interface LeaseView {
   readonly endedAt: string | null
   readonly endReason: string | null
   readonly endNote: string | null
+  /** Keys that are not the lease's own, tried at known providers and refused. */
+  readonly foreignCredentials: readonly {
+    readonly host: string
+    readonly fingerprint: string
+    readonly times: number
+    readonly lastAt: string
+  }[]
   readonly grants: readonly GrantView[]
+}
+
+/** The lease's own proxy on this machine. Nothing in it is a secret. */
+export interface ProxyView {
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string
+  /** Files (PEM) that exist while the lease lives: its CA alone, and with the public roots. */
+  readonly caFile: string
+  readonly bundleFile: string
+  /** Hosts whose clients find their credential by URL (git): `https://host/` → header field. */
+  readonly gitHeaders: readonly { readonly url: string; readonly header: string }[]
+}
+
+export interface ApprovalView {
+  readonly id: string
+  readonly kind: 'request' | 'lease'
+  readonly state: ApprovalState
+  readonly lease: string
+  readonly environment: string
+  readonly template: string
+  readonly principal: { readonly kind: string; readonly id: string }
+  readonly actor: { readonly command: string | null; readonly pid: number | null }
+  readonly reason: string | null
+  readonly grant: string | null
+  readonly provider: string | null
+  readonly operations: readonly { readonly name: string; readonly risk: string }[]
+  readonly summary: string
+  readonly targets: readonly {
+    readonly kind: string
+    readonly id: string
+    readonly name: string | null
+    readonly environments: readonly { readonly id: string; readonly name: string | null }[]
+    readonly notes: readonly string[]
+    readonly renamed: boolean
+  }[]
+  readonly rule: string
+  readonly confirm: Confirm
+  readonly createdAt: string
+  readonly lapsesAt: string
+  readonly decidedAt: string | null
+  readonly decidedBy: string | null
+  readonly note: string | null
+}
+
+/** GET /v1/approvals/:id, and what a decision answers with. */
+export interface ApprovalQuestion extends ApprovalView {
+  /** What has to be typed; null where a code is asked for. */
+  readonly typed: string | null
+  /** A held request or a starting task waits right now: it hears of the decision at once. */
+  readonly waiting: boolean
+}
+
+/** GET /v1/approvals?state=pending|all&lease=&limit=&cursor= (newest first) */
+export interface ApprovalList {
+  readonly approvals: readonly ApprovalView[]
+  readonly nextCursor: string | null
+  /** Whether a TOTP secret is enrolled, and until when wrong codes have locked approving. */
+  readonly approver: { readonly enrolled: boolean; readonly lockedUntil: string | null }
+}
+
+/** POST /v1/approvals/:id/approve: exactly one of them, as `confirm` says. */
+export interface ApproveRequest {
+  readonly code?: string
+  readonly typed?: string
+}
+
+/** POST /v1/approvals/enroll {code?} → a new secret, in force once /enroll/confirm {code} proves it. */
+export interface Enrollment {
+  /** `otpauth://totp/…`; holds the secret. */
+  readonly uri: string
+  /** Base 32, for typing. */
+  readonly secret: string
 }
 
 /** GET /v1/leases?state=live|all&environment=&limit=&cursor= (newest first) */
@@ -62,6 +144,8 @@ export interface IssuedLease {
   readonly lease: LeaseView
   /** Environment variables for the child; the only place credentials leave the daemon. */
   readonly variables: Readonly<Record<string, string>>
+  /** Null: this lease needs none. */
+  readonly proxy: ProxyView | null
 }
 
 /** POST /v1/leases/plan → what a lease would be, without minting. */
@@ -70,6 +154,11 @@ export interface LeasePlan {
   readonly template: { readonly name: string; readonly version: number; readonly sha256: string }
   readonly ttlMs: number
   readonly isolation: Isolation
+  /** The lease waits for a person before anything is minted; null: it does not. */
+  readonly approval: string | null
+  /** It gets a proxy of its own. */
+  readonly proxied: boolean
+  readonly egress: 'open' | readonly string[]
   readonly grants: readonly {
     readonly name: string
     readonly provider: string
@@ -77,6 +166,7 @@ export interface LeasePlan {
     readonly mode: Mode
     readonly capability: Capability
     readonly operations: readonly string[]
+    readonly approvable: readonly string[]
     readonly variables: readonly string[]
   }[]
 }
@@ -118,6 +208,8 @@ export interface ConnectRequest {
 export interface ConnectResult {
   readonly connection: ConnectionView
   readonly findings: readonly FindingView[]
+  /** For each grant of a template on this connection: who enforces what. */
+  readonly narrowness: DoctorReport['sections']
   readonly replaced: boolean
 }
 
@@ -239,7 +331,7 @@ export interface Health {
   readonly home: string
 }
 
-/** GET /v1/doctor */
+/** GET /v1/doctor?probe=1 */
 export interface DoctorReport {
   readonly sections: readonly {
     readonly title: string

@@ -2,8 +2,8 @@ import { TIMING } from '../core/deadlines.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { Lane } from '../lib/lane.ts'
 import type { Connection, World } from '../providers/provider.ts'
-import type { StoredConnection } from '../store/store.ts'
 import type { Context } from './context.ts'
+import { unsealConnection } from './sealing.ts'
 
 const LANE_WIDTH = 8
 
@@ -38,10 +38,21 @@ export async function callProvider<T>(
   call: (connection: Connection | null, world: World) => Promise<T>,
 ): Promise<T> {
   if (name === null) return call(null, worldOf(context))
+  return inLane(context, name, async () =>
+    call(await openConnection(context, name), worldOf(context)),
+  )
+}
+
+/** One call that belongs to a connection, in its lane, with its errors made ours. */
+export async function inLane<T>(
+  context: Context,
+  name: string,
+  call: () => Promise<T>,
+): Promise<T> {
   const lane = laneOf(context, name)
   return lane.run(async () => {
     try {
-      const value = await call(await openConnection(context, name), worldOf(context))
+      const value = await call()
       lane.report(true)
       return value
     } catch (error) {
@@ -60,16 +71,13 @@ export async function openConnection(context: Context, name: string): Promise<Co
       details: { connection: name },
     })
   }
-  return { name, secret: await secretOf(context, stored), settings: stored.settings }
-}
-
-async function secretOf(context: Context, stored: StoredConnection) {
-  if (stored.vaultKey === null) return null
-  const secret = await context.vault.get(stored.vaultKey)
-  if (secret) return secret
-  throw new BrokerError('connection_missing', `the vault holds no secret for "${stored.name}"`, {
-    hint: `store it again with: broker connect ${stored.provider} ${stored.name}`,
-    details: { connection: stored.name },
+  const { name: known, settings, vaultKey } = stored
+  if (vaultKey === null) return { name: known, secret: null, settings }
+  const sealed = await context.vault.get(vaultKey)
+  if (sealed) return unsealConnection(stored, await context.provider(stored.provider), sealed)
+  throw new BrokerError('connection_missing', `the vault holds no secret for "${known}"`, {
+    hint: `store it again with: broker connect ${stored.provider} ${known}`,
+    details: { connection: known },
   })
 }
 

@@ -127,7 +127,11 @@ export async function currentPolicy(
   documents: Documents,
 ): Promise<Policy> {
   const applied = await context.store.read.configuration()
-  const configuration = applied?.compiled ?? documents.builtin
+  // What an older version applied knew no providers of its own.
+  const held: Partial<Configuration> = applied?.compiled ?? {}
+  const configuration = applied
+    ? { ...applied.compiled, providers: held.providers ?? {} }
+    : documents.builtin
   const stored = applied ? await context.store.read.templates() : []
   const versions = new Map(stored.map(({ name, version, sha256 }) => [name, { version, sha256 }]))
   if (!applied) {
@@ -144,7 +148,7 @@ export async function currentPolicy(
 async function whatIsKnown(context: Context): Promise<Known> {
   const connections = await context.store.read.connections()
   const providers = new Map<string, Provider>()
-  for (const name of context.providerNames) providers.set(name, await context.provider(name))
+  for (const name of context.builtinProviders) providers.set(name, await context.provider(name))
   return { connections: connections.map(({ name, provider }) => ({ name, provider })), providers }
 }
 

@@ -6,6 +6,7 @@ import type { Connection, Finding, Provider } from '../providers/provider.ts'
 import type { StoredConnection } from '../store/store.ts'
 import { worldOf } from './call.ts'
 import type { Context } from './context.ts'
+import { sealConnection } from './sealing.ts'
 
 export interface ConnectRequest {
   readonly provider: string
@@ -30,6 +31,7 @@ export interface Connected {
 export async function connect(context: Context, request: ConnectRequest): Promise<Connected> {
   const provider = await context.provider(request.provider)
   const connection = checkRequest(provider, request)
+  const { settings } = connection
   const existing = await context.store.read.connection(request.name)
   const origin = provider.origin?.(connection) ?? null
   if (existing) await refuseMove(context, existing, request.provider, origin)
@@ -42,14 +44,14 @@ export async function connect(context: Context, request: ConnectRequest): Promis
   const stored: StoredConnection = {
     name: request.name,
     provider: provider.name,
-    settings: request.settings,
+    settings,
     vaultKey,
     origin,
     createdAt: existing?.createdAt ?? now,
     updatedAt: now,
   }
   // The new secret first, under a key of its own: a failure between the two leaves the old pair intact.
-  if (vaultKey && request.secret) await context.vault.set(vaultKey, request.secret)
+  if (vaultKey) await context.vault.set(vaultKey, sealConnection(connection, provider))
   await context.store.write(async (writer) => {
     await writer.saveConnection(stored)
     await writer.append({
@@ -66,6 +68,7 @@ export async function connect(context: Context, request: ConnectRequest): Promis
   })
   if (existing?.vaultKey) await forget(context, existing.vaultKey)
   context.lanes.delete(request.name) // a corrected credential deserves a try at once
+  context.connections.version++
   return { connection: stored, findings, replaced: existing !== undefined }
 }
 
@@ -89,7 +92,18 @@ function checkRequest(provider: Provider, request: ConnectRequest): Connection {
       hint: 'type it at the prompt, or pipe it in with --secret-stdin',
     })
   }
-  const connection = { name: request.name, secret: request.secret, settings: request.settings }
+  const { ca, ...settings } = request.settings
+  const connection: Connection = {
+    name: request.name,
+    secret: request.secret,
+    settings,
+    ...(typeof ca === 'string' && { ca }),
+  }
+  if (settings['caFile'] !== undefined && connection.ca === undefined) {
+    throw new BrokerError('invalid_request', 'the certificates of "caFile" are not with it', {
+      hint: 'send them as "ca", in PEM; broker connect --ca-file does',
+    })
+  }
   provider.parseConnection?.(connection)
   return connection
 }
@@ -134,6 +148,7 @@ export async function disconnect(context: Context, name: string): Promise<Stored
     })
     return stored
   })
+  context.connections.version++
   if (removed.vaultKey) await forget(context, removed.vaultKey)
   return removed
 }

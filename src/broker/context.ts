@@ -5,6 +5,9 @@ import type { Lane } from '../lib/lane.ts'
 import type { Provider, Signer } from '../providers/provider.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
+import type { ApprovalHub } from './approval/hub.ts'
+import type { OpenProxy, ProxyOrder } from './authorize/task.ts'
+import type { Turns } from './authorize/turns.ts'
 
 /** What is applied now. A value: whoever holds one sees one version throughout. */
 export interface Policy {
@@ -32,7 +35,9 @@ export interface Context {
   readonly store: Store
   readonly vault: Vault
   readonly provider: (name: string) => Promise<Provider>
-  readonly providerNames: readonly string[]
+  /** Those of this version; a broker.yaml adds its own. */
+  readonly builtinProviders: readonly string[]
+  readonly providerNames: () => Promise<readonly string[]>
   readonly policy: () => Promise<Policy>
   readonly now: () => number
   readonly random: Random
@@ -47,8 +52,18 @@ export interface Context {
   readonly revoking: Map<LeaseId, Promise<Lease>>
   /** Called when a lease stops being active, before its providers are asked to revoke. */
   readonly onEnding: (lease: Lease) => void
+  /** Who waits in this process for a person's decision. */
+  readonly approvals: ApprovalHub
   /** One lane per connection. */
   readonly lanes: Map<string, Lane>
+  /** Raised with every change of a stored connection: what was read of them before is out of date. */
+  readonly connections: { version: number }
+  /** Requests that depend on a look-up, one at a time for each place at a provider. */
+  readonly turns: Turns
+  /** Keyed, short and one way: tells this broker's people that two keys are the same one. */
+  readonly fingerprint: (credential: string) => string
+  /** Opens a lease's own proxy; it is closed when the lease begins to end. */
+  readonly openProxy: (order: ProxyOrder) => Promise<OpenProxy>
 }
 
 /** Who calls: the person at this machine, or a task with its lease's credential. */

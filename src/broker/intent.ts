@@ -1,10 +1,12 @@
+import type { Approval } from '../core/approval.ts'
 import { TIMING } from '../core/deadlines.ts'
 import type { Grant, Lease } from '../core/lease.ts'
 import { BrokerError } from '../errors.ts'
 import { digest } from '../lib/equal.ts'
 import { faultPoint } from '../lib/fault.ts'
-import { newLeaseId } from '../lib/ids.ts'
+import type { LeaseId } from '../lib/ids.ts'
 import { liveScopes, type Writer } from '../store/store.ts'
+import { useApproval } from './approval/use.ts'
 import { type Asked, beginLease } from './asked.ts'
 import { callProvider } from './call.ts'
 import type { Context } from './context.ts'
@@ -12,39 +14,66 @@ import { mintRequest } from './mint.ts'
 import type { Plan, PlannedGrant } from './plan.ts'
 import { requestFacts } from './record.ts'
 
-/** The intent: durable, with its audit entry, before any provider hears of it. */
+/**
+ * The intent: durable, with its audit entry, before any provider hears of it. Of an approved lease
+ * it is the pending row that goes on, and the approval is used up in the same transaction.
+ */
 export async function recordIntent(
   context: Context,
-  asked: Asked,
+  { caller }: Asked,
   decided: Plan,
-  secrets: { readonly handle: string; readonly session: string },
+  lease: Lease,
+  secrets: LeaseBearers,
+  approval: Approval | null,
 ): Promise<Lease> {
-  const lease = await draft(context, asked, decided)
-  const { caller } = asked
+  const dueAt = lease.issuedAt + TIMING.mintAbandonedMs
   await context.store.write(async (writer) => {
     await refuseOverCap(context, writer, lease, decided)
     if (caller.kind === 'lease') await refuseUnderEnded(writer, caller.lease)
-    const digests = { handleDigest: digest(secrets.handle), sessionDigest: digest(secrets.session) }
-    await writer.insertLease(lease, digests, lease.issuedAt + TIMING.mintAbandonedMs)
+    if (approval === null) await writer.insertLease(lease, digestsOf(secrets), dueAt)
+    else {
+      await useApproval(context, writer, approval.id, lease.id, approval.binding)
+      await writer.saveLease({ ...lease, state: 'intent', grants: [] }, dueAt)
+      await writer.insertGrants(lease)
+      await writer.saveLease(lease, dueAt)
+    }
     await writer.append({ type: 'lease.requested', lease: lease.id, data: requestFacts(lease) })
   })
   faultPoint('C2')
   return lease
 }
 
-async function draft(context: Context, asked: Asked, decided: Plan): Promise<Lease> {
+/** What a lease's holders prove themselves with. */
+export interface LeaseBearers {
+  readonly handle: string
+  readonly session: string
+}
+
+export function digestsOf({ handle, session }: LeaseBearers) {
+  return { handleDigest: digest(handle), sessionDigest: digest(session) }
+}
+
+/** The lease as it would be minted now: every deadline counted from this moment. */
+export async function draftLease(
+  context: Context,
+  asked: Asked,
+  decided: Plan,
+  id: LeaseId,
+): Promise<Lease> {
   const { caller } = asked
   const now = context.now()
   // Not later than the task's own, also by the milliseconds since that was decided.
   const parentEnd = caller.kind === 'lease' ? caller.lease.expiresAt : Number.POSITIVE_INFINITY
   const drafted = {
-    ...beginLease(asked, newLeaseId(now, context.random), now),
+    ...beginLease(asked, id, now),
     isolation: decided.isolation,
     expiresAt: Math.min(now + decided.ttlMs, parentEnd),
     ackDeadline: now + TIMING.mintAbandonedMs + TIMING.ackMs,
     endedAt: null,
     endReason: null,
     endNote: null,
+    proxied: decided.proxied,
+    foreignCredentials: [],
   }
   const grants = await Promise.all(
     decided.grants.map((grant) => draftGrant(context, grant, drafted, now)),
@@ -74,6 +103,7 @@ async function draftGrant(
     capability: provider.capability,
     state: 'minting',
     operations: grant.operations,
+    approvable: grant.approvable,
     recipe,
     handle: null,
     mintStartedAt: now,

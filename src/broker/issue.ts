@@ -1,22 +1,28 @@
 import type { Lease } from '../core/lease.ts'
-import { BrokerError } from '../errors.ts'
+import { BrokerError, isBrokerError } from '../errors.ts'
 import { faultPoint } from '../lib/fault.ts'
-import { newBearer } from '../lib/ids.ts'
+import { newBearer, newLeaseId } from '../lib/ids.ts'
 import { Secret } from '../lib/secret.ts'
 import type { Minted } from '../providers/provider.ts'
+import { abandonPending } from './approval/lapse.ts'
 import type { Asked, IssueRequest } from './asked.ts'
+import { openTaskProxy, type TaskProxy } from './authorize/open.ts'
 import type { Caller, Context } from './context.ts'
-import { recordIntent } from './intent.ts'
+import { draftLease, type LeaseBearers, recordIntent } from './intent.ts'
 import { mintAll, recordActive } from './mint.ts'
+import { leaseBinding, type Waiting, waitForApproval } from './pending.ts'
 import { type Plan, plan } from './plan.ts'
 import { choose } from './policy.ts'
 import { checkReason } from './record.ts'
 import { recordRefusal } from './refusal.ts'
+import { revoke } from './revoke.ts'
 
 export interface Issued {
   readonly lease: Lease
   /** For the child. The only place from which credentials leave. */
   readonly variables: Secret<Readonly<Record<string, string>>>
+  /** Its own proxy; null where it needs none. */
+  readonly proxy: TaskProxy | null
   /** Proves that a reconnecting session is the one this lease was given to. */
   readonly session: Secret
 }
@@ -36,11 +42,14 @@ export async function preview(
  * Issues one lease: decide, record the intent, mint, record the result. The lease is `active` and
  * unacknowledged when this returns; call `acknowledge` within 20 s. On any failure whatever was
  * minted is revoked before the error is thrown. Not to be repeated: each call is a lease of its own.
+ * One that needs a person's approval waits for it, where there is someone to wait; without, it is
+ * refused with `approval_required`.
  */
 export async function issue(
   context: Context,
   caller: Caller,
   request: IssueRequest,
+  waiting: Waiting | null = null,
 ): Promise<Issued> {
   faultPoint('C0')
   const reason = checkReason(request.reason)
@@ -51,30 +60,112 @@ export async function issue(
     handle: newBearer('bkh_', context.random),
     session: newBearer('bks_', context.random),
   }
-  const { decided, lease } = await decide(context, asked, secrets)
+  const { decided, lease } = await decide(context, asked, secrets, waiting)
   faultPoint('C3')
   const minted = await mintAll(context, decided, lease)
   faultPoint('C5')
+  const proxy = await openProxy(context, decided, lease, minted)
   const active = await recordActive(context, lease, minted)
   faultPoint('C6')
   return {
     lease: active,
     variables: variablesOf(active, minted, secrets.handle),
+    proxy,
     session: new Secret(secrets.session),
   }
+}
+
+interface Decided {
+  readonly decided: Plan
+  readonly lease: Lease
 }
 
 async function decide(
   context: Context,
   asked: Asked,
-  secrets: { readonly handle: string; readonly session: string },
-): Promise<{ decided: Plan; lease: Lease }> {
+  secrets: LeaseBearers,
+  waiting: Waiting | null,
+): Promise<Decided> {
+  let decided: Plan
+  let draft: Lease
   try {
-    const decided = await plan(context, asked.caller, asked.choice, asked.request)
+    decided = await plan(context, asked.caller, asked.choice, asked.request)
     if (!context.store.hasReserve()) throw noReserve()
-    return { decided, lease: await recordIntent(context, asked, decided, secrets) }
+    draft = await draftLease(context, asked, decided, newLeaseId(context.now(), context.random))
+    if (decided.approval === null) {
+      const lease = await recordIntent(context, asked, decided, draft, secrets, null)
+      return { decided, lease }
+    }
+    if (!waiting) throw nobodyWaits(decided.approval)
   } catch (error) {
     await recordRefusal(context, asked, error)
+    throw error
+  }
+  return whenApproved(context, asked, decided, draft, secrets, waiting)
+}
+
+/** From here on the pending lease's own row tells what became of it. */
+async function whenApproved(
+  context: Context,
+  asked: Asked,
+  decided: Plan,
+  draft: Lease,
+  secrets: LeaseBearers,
+  waiting: Waiting,
+): Promise<Decided> {
+  const approval = await waitForApproval(context, asked, decided, draft, secrets, waiting).catch(
+    async (error: unknown) => {
+      if (!(await context.store.read.state(draft.id))) await recordRefusal(context, asked, error)
+      throw error
+    },
+  )
+  try {
+    const again = await replan(context, asked, draft, approval.binding)
+    const lease = await draftLease(context, asked, again, draft.id)
+    return {
+      decided: again,
+      lease: await recordIntent(context, asked, again, lease, secrets, approval),
+    }
+  } catch (error) {
+    await abandonPending(context, draft.id, 'denied', isBrokerError(error) ? error.message : null)
+    throw error
+  }
+}
+
+/** Minutes have passed: what is minted has to be what the person was shown, by today's rules. */
+async function replan(
+  context: Context,
+  asked: Asked,
+  draft: Lease,
+  binding: string,
+): Promise<Plan> {
+  const { caller, request, choice } = asked
+  const policy = await context.policy()
+  const now = choose(policy, caller, request.environment, choice.template.name)
+  const again = await plan(context, caller, now, request)
+  if (leaseBinding(draft, again) === binding) return again
+  throw new BrokerError('denied', 'the template changed while the lease waited for its approval', {
+    hint: 'ask again; the new terms need an approval of their own',
+  })
+}
+
+function nobodyWaits(rule: string): BrokerError {
+  return new BrokerError('approval_required', `this lease needs an approval first (${rule})`, {
+    hint: 'ask for it with broker exec, which waits for the person',
+  })
+}
+
+/** Without its proxy a phantom is worth nothing, and a limited egress is none: nothing is issued. */
+async function openProxy(
+  context: Context,
+  decided: Plan,
+  lease: Lease,
+  minted: readonly Minted[],
+): Promise<TaskProxy | null> {
+  try {
+    return await openTaskProxy(context, decided, lease, minted)
+  } catch (error) {
+    await revoke(context, lease.id, 'mint_failed')
     throw error
   }
 }

@@ -1,5 +1,5 @@
 import { narrowTtl, resolveOperations } from '../core/decide.ts'
-import type { Binding, GrantRule, Isolation } from '../core/template.ts'
+import type { Binding, Environment, GrantRule, Isolation } from '../core/template.ts'
 import { ISOLATIONS } from '../core/template.ts'
 import { BrokerError } from '../errors.ts'
 import type { JsonObject } from '../lib/json.ts'
@@ -17,8 +17,11 @@ export interface PlannedGrant {
   readonly provider: Provider
   readonly connection: string | null
   readonly target: JsonObject
+  readonly rule: GrantRule
   /** Exact names, sorted. */
   readonly operations: readonly string[]
+  /** Exact names that a person decides one by one at the proxy, sorted. */
+  readonly approvable: readonly string[]
 }
 
 /** All that was decided before anything is recorded or minted. */
@@ -27,6 +30,10 @@ export interface Plan {
   readonly ttlMs: number
   readonly isolation: Isolation
   readonly grants: readonly PlannedGrant[]
+  /** It has a proxy of its own: something in it is proxied, or where it may connect to is limited. */
+  readonly proxied: boolean
+  /** Why a person has to approve the lease before anything is minted; null: nobody has to. */
+  readonly approval: string | null
 }
 
 /** Decides the whole lease, and refuses what this version cannot enforce instead of serving less. */
@@ -37,14 +44,18 @@ export async function plan(
   wish: Wish,
 ): Promise<Plan> {
   const { template, environment } = choice
+  refuseOpenEgress(choice)
   const isolation = reach(template.name, template.isolation, wish.isolation ?? 'scrub')
-  refuseUnenforceable(choice)
   const ttlMs = boundedTtl(context, caller, choice, wish.ttlMs)
   const grants: PlannedGrant[] = []
+  const reasons: string[] = template.approval === 'required' ? ['approval: required'] : []
   for (const [name, rule] of Object.entries(template.grants)) {
     const binding = environment.bindings[name]
     // A template may serve environments that lack one of its grants (contract §3).
-    if (binding) grants.push(await planGrant(context, choice, name, rule, binding))
+    if (!binding) continue
+    const { grant, approval } = await planGrant(context, choice, name, rule, binding)
+    grants.push(grant)
+    if (approval !== null) reasons.push(approval)
   }
   if (grants.length === 0) {
     throw new BrokerError(
@@ -57,7 +68,8 @@ export async function plan(
   }
   refuseClashes(grants)
   if (caller.kind === 'lease') refuseWidening(caller, grants, environment.name)
-  return { choice, ttlMs, isolation, grants }
+  const proxied = template.egress !== 'open' || grants.some(({ provider }) => provider.guard)
+  return { choice, ttlMs, isolation, grants, proxied, approval: reasons[0] ?? null }
 }
 
 function reach(template: string, wanted: Isolation, reached: Isolation): Isolation {
@@ -78,27 +90,14 @@ function reach(template: string, wanted: Isolation, reached: Isolation): Isolati
   )
 }
 
-/** What needs parts that do not exist yet is refused, never ignored. */
-function refuseUnenforceable({ template, environment }: Choice): void {
-  if (template.egress !== 'open') {
-    throw new BrokerError(
-      'unsupported',
-      `template "${template.name}" limits egress, which this version cannot enforce`,
-      {
-        hint: 'leases under it are refused until the enforcing proxy is there',
-      },
-    )
-  }
-  if (template.approval === 'required') {
-    throw new BrokerError(
-      'approval_required',
-      `template "${template.name}" needs an approval, which this version cannot ask for`,
-      {
-        hint: 'leases under it are refused until approvals are there',
-        details: { environment: environment.name },
-      },
-    )
-  }
+/** Refused when a file is applied too; a lease must not depend on that alone. The built-in one (0) is exempt. */
+function refuseOpenEgress({ template, environment, version }: Choice): void {
+  if (!environment.protected || template.egress !== 'open' || version === 0) return
+  throw new BrokerError(
+    'denied',
+    `"${environment.name}" is protected, and template "${template.name}" lets a task connect anywhere`,
+    { hint: 'list the hosts it needs under egress in broker.yaml' },
+  )
 }
 
 /** A lease inside a task never outlives the task's own. */
@@ -114,7 +113,7 @@ async function planGrant(
   name: string,
   rule: GrantRule,
   binding: Binding,
-): Promise<PlannedGrant> {
+): Promise<{ grant: PlannedGrant; approval: string | null }> {
   const provider = await providerOf(context, binding, name)
   const { allowed, approve, unknown } = resolveOperations(
     rule,
@@ -133,17 +132,9 @@ async function planGrant(
       },
     )
   }
-  if (approve.length > 0) {
-    throw new BrokerError(
-      'approval_required',
-      `grant "${name}" of template "${template.name}" needs an approval in "${environment.name}", which this version cannot ask for`,
-      {
-        hint: 'leases under it are refused until approvals are there',
-        details: { operations: approve },
-      },
-    )
-  }
-  if (allowed.length === 0) {
+  const native = provider.mode === 'native'
+  const granted = native ? [...allowed, ...approve].sort() : allowed
+  if (granted.length === 0 && approve.length === 0) {
     throw new BrokerError(
       'denied',
       `grant "${name}" of template "${template.name}" allows nothing`,
@@ -153,12 +144,30 @@ async function planGrant(
     )
   }
   return {
-    name,
-    provider,
-    connection: binding.connection,
-    target: provider.parseTarget(binding.target),
-    operations: allowed,
+    grant: {
+      name,
+      provider,
+      connection: binding.connection,
+      target: provider.parseTarget(binding.target),
+      rule,
+      operations: granted,
+      approvable: native ? [] : approve,
+    },
+    // Of a native credential we see no single use: what needs a person needs one for the whole lease.
+    approval: native && approve.length > 0 ? approvalReason(name, approve, environment) : null,
   }
+}
+
+function approvalReason(
+  grant: string,
+  approve: readonly string[],
+  environment: Environment,
+): string {
+  const [first = '', ...more] = approve
+  const what = more.length > 0 ? `${first} and ${more.length} more` : first
+  return environment.protected
+    ? `${grant} may ${what} in protected "${environment.name}"`
+    : `${grant} may ${what} (approve)`
 }
 
 async function providerOf(context: Context, binding: Binding, grant: string): Promise<Provider> {
@@ -237,7 +246,14 @@ function refuseWidening(
         one.provider === grant.provider.name &&
         one.connection === grant.connection,
     )
-    const wider = grant.operations.filter((operation) => !held?.operations.includes(operation))
+    const wider = [
+      ...grant.operations.filter((operation) => !held?.operations.includes(operation)),
+      // What the task may do only with a person's approval, a task inside it may not do with less.
+      ...grant.approvable.filter(
+        (operation) =>
+          !held?.operations.includes(operation) && !held?.approvable.includes(operation),
+      ),
+    ]
     if (wider.length > 0) {
       throw new BrokerError('denied', `this task may not ${wider.join(', ')} on "${grant.name}"`, {
         hint,

@@ -28,6 +28,8 @@ export async function recordRefusal(context: Context, asked: Asked, error: unkno
     endedAt: now,
     endReason: 'denied',
     endNote: error.message,
+    proxied: false,
+    foreignCredentials: [],
     grants: [],
   }
   await context.store

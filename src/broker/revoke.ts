@@ -1,3 +1,4 @@
+import type { Approval } from '../core/approval.ts'
 import { isStuck, retryDelay, TIMING } from '../core/deadlines.ts'
 import type { EndReason, Grant, Lease } from '../core/lease.ts'
 import { closesByExpiry, grantHasEnded, hasEnded, revocationState } from '../core/transitions.ts'
@@ -6,6 +7,7 @@ import { faultPoint } from '../lib/fault.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import type { Revocation } from '../providers/provider.ts'
 import type { Writer } from '../store/store.ts'
+import { lapseOfLease, recordAbandoned } from './approval/lapse.ts'
 import { callProvider } from './call.ts'
 import type { Context } from './context.ts'
 import { grantFacts } from './record.ts'
@@ -37,6 +39,7 @@ async function attempt(
 ): Promise<Lease> {
   const begun = await begin(context, id, reason, note)
   context.onEnding(begun.lease)
+  context.approvals.tell(begun.lapsed)
   faultPoint('C12')
   if (hasEnded(begun.lease.state)) {
     await endChildren(context, begun.children)
@@ -56,6 +59,8 @@ interface Begun {
   readonly lease: Lease
   /** Live leases asked for from inside this one. */
   readonly children: readonly LeaseId[]
+  /** Approvals that were still open: they pass nothing any more. */
+  readonly lapsed: readonly Approval[]
 }
 
 async function begin(
@@ -72,7 +77,7 @@ async function begin(
     // A disk that is full even after the reserve was given up must not keep access alive: end it
     // at the provider all the same, and record it when there is room.
     context.log.error('a revocation goes on unrecorded', error)
-    return { lease, children: await context.store.read.liveChildren(id) }
+    return { lease, children: await context.store.read.liveChildren(id), lapsed: [] }
   }
 }
 
@@ -90,7 +95,12 @@ async function recordBegin(
     })
   }
   const children = await writer.liveChildren(id)
-  if (lease.state !== 'active' && lease.state !== 'minting') return { lease, children }
+  if (lease.state === 'pending') {
+    const abandoned = await recordAbandoned(context, writer, id, reason, note)
+    return { lease: abandoned.lease ?? lease, children, lapsed: abandoned.lapsed }
+  }
+  if (lease.state !== 'active' && lease.state !== 'minting') return { lease, children, lapsed: [] }
+  const lapsed = await lapseOfLease(context, writer, lease)
   const now = context.now()
   const grants = lease.grants.map(
     (grant): Grant =>
@@ -109,11 +119,12 @@ async function recordBegin(
     return {
       lease: await close(context, writer, { ...revoking, state: 'revoked', grants: gone }),
       children,
+      lapsed,
     }
   }
   await writer.saveLease(revoking, now)
   await writer.append(entry)
-  return { lease: revoking, children }
+  return { lease: revoking, children, lapsed }
 }
 
 async function endChildren(context: Context, children: readonly LeaseId[]): Promise<void> {
@@ -123,6 +134,11 @@ async function endChildren(context: Context, children: readonly LeaseId[]): Prom
 /** One try at one grant. Returns how it stands then; failures are facts here, not exceptions. */
 async function tryGrant(context: Context, lease: Lease, grant: Grant): Promise<Grant> {
   if (grantHasEnded(grant.state)) return grant
+  // Ours alone: it died with the entry above, and nobody has to be asked, also when the provider's
+  // definition has gone from broker.yaml in the meantime.
+  if (grant.capability === 'phantom') {
+    return { ...grant, state: 'revoked', possiblyLiveUntil: null, lastError: null }
+  }
   try {
     const provider = await context.provider(grant.provider)
     const result = await callProvider(context, grant.connection, (connection, world) =>

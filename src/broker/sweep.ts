@@ -118,6 +118,26 @@ export async function endLostSessions(context: Context): Promise<number> {
   }
 }
 
+/**
+ * After a start: leases whose proxies were in the process before. What their tasks hold leads
+ * nowhere any more, so they end. Returns when each is at least on its way: recorded before anything
+ * that a reconnecting session asks for.
+ */
+export async function endLostProxies(context: Context): Promise<number> {
+  let count = 0
+  for (;;) {
+    const ids = await context.store.read.activeProxied(AT_ONCE)
+    const fresh = ids.filter((id) => !context.revoking.has(id))
+    if (fresh.length === 0) return count
+    count += fresh.length
+    for (const id of fresh) {
+      revoke(context, id, 'proxy_lost', 'its proxy ended with the daemon').catch((error: unknown) =>
+        context.log.error('a revocation could not be recorded', error),
+      )
+    }
+  }
+}
+
 /** How far the two clocks ran apart since the last look, in milliseconds; positive: the wall clock is ahead. */
 export class Drift {
   #wall: number

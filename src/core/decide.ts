@@ -39,12 +39,36 @@ export function decide(
   operation: string,
   protectedEnvironment = false,
 ): Decision {
+  return decideByRule(rule, catalogue, operation, protectedEnvironment).decision
+}
+
+export interface RuledDecision {
+  readonly decision: Decision
+  /** The pattern that decided, as in `allow: read`; null: none did. */
+  readonly rule: string | null
+}
+
+/** As `decide`, and says which rule it was. */
+export function decideByRule(
+  rule: GrantRule,
+  catalogue: Catalogue,
+  operation: string,
+  protectedEnvironment: boolean,
+): RuledDecision {
   const risk = riskOf(rule, catalogue, operation)
-  if (risk === undefined) return 'deny'
-  if (rule.deny.some((pattern) => reaches(pattern, operation, risk, true))) return 'deny'
-  if (rule.approve.some((pattern) => reaches(pattern, operation, risk, false))) return 'approve'
-  if (!rule.allow.some((pattern) => reaches(pattern, operation, risk, false))) return 'deny'
-  return protectedEnvironment && risk !== 'read' ? 'approve' : 'allow'
+  if (risk === undefined) return { decision: 'deny', rule: null }
+  const first = (patterns: readonly string[], denying: boolean) =>
+    patterns.find((pattern) => reaches(pattern, operation, risk, denying))
+  const denied = first(rule.deny, true)
+  if (denied !== undefined) return { decision: 'deny', rule: `deny: ${denied}` }
+  const held = first(rule.approve, false)
+  if (held !== undefined) return { decision: 'approve', rule: `approve: ${held}` }
+  const allowed = first(rule.allow, false)
+  if (allowed === undefined) return { decision: 'deny', rule: null }
+  if (protectedEnvironment && risk !== 'read') {
+    return { decision: 'approve', rule: `protected (allow: ${allowed})` }
+  }
+  return { decision: 'allow', rule: `allow: ${allowed}` }
 }
 
 /** Every operation the rule reaches, decided one by one, and the patterns that reach none. */

@@ -1,4 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto'
+import { ApprovalHub } from '../broker/approval/hub.ts'
+import { Turns } from '../broker/authorize/turns.ts'
 import type { Context, Log } from '../broker/context.ts'
 import { SigningKeys } from '../identity/signing-keys.ts'
 import type { Registry } from '../providers/registry.ts'
@@ -6,6 +8,7 @@ import type { Store } from '../store/store.ts'
 import { openVault } from '../vault/open.ts'
 import type { Config } from './config.ts'
 import type { PolicyCell } from './policy-cell.ts'
+import { Providers } from './providers.ts'
 import type { TokenReading } from './routes/oauth.ts'
 
 /** Most live leases of one person, and of one template without `maxLive`. */
@@ -18,12 +21,14 @@ export interface Parts {
   readonly policy: PolicyCell
   readonly log: Log
   readonly onEnding: Context['onEnding']
+  readonly openProxy: Context['openProxy']
+  readonly fingerprint: Context['fingerprint']
 }
 
 /** Everything the use cases need, made real. */
 export async function buildContext(
   config: Config,
-  { store, installId, registry, policy, log, onEnding }: Parts,
+  { store, installId, registry, policy, log, onEnding, openProxy, fingerprint }: Parts,
 ): Promise<{ context: Context; reading: TokenReading }> {
   const vault = await openVault({
     home: config.home,
@@ -33,11 +38,13 @@ export async function buildContext(
   })
   const signingKeys = new SigningKeys({ vault, shelf: publicKeyShelf(store), now: Date.now })
   const issuer = `https://broker.localhost/${installId}`
+  const providers = new Providers(registry, () => policy.current())
   const context: Context = {
     store,
     vault,
-    provider: (name) => registry.get(name),
-    providerNames: registry.names,
+    provider: (name) => providers.get(name),
+    builtinProviders: registry.names,
+    providerNames: () => providers.names(),
     policy: () => policy.current(),
     now: Date.now,
     random: randomBytes,
@@ -49,7 +56,12 @@ export async function buildContext(
     log,
     revoking: new Map(),
     onEnding,
+    approvals: new ApprovalHub(),
     lanes: new Map(),
+    connections: { version: 0 },
+    turns: new Turns(),
+    fingerprint,
+    openProxy,
   }
   const reading: TokenReading = {
     readToken: async (token) => {

@@ -3,9 +3,15 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Health } from '../api/types.ts'
-import { deriveChainKeys } from '../audit/keys.ts'
+import { deriveChainKeys, deriveFingerprintKey, fingerprintOf } from '../audit/keys.ts'
 import type { Context } from '../broker/context.ts'
-import { catchUpWithClock, endLostSessions, recover, sweep } from '../broker/sweep.ts'
+import {
+  catchUpWithClock,
+  endLostProxies,
+  endLostSessions,
+  recover,
+  sweep,
+} from '../broker/sweep.ts'
 import { TIMING } from '../core/deadlines.ts'
 import { ensurePrivateFolder } from '../lib/home.ts'
 import { newInstallId } from '../lib/ids.ts'
@@ -21,6 +27,8 @@ import { takeLock } from './lock.ts'
 import { createLog } from './log.ts'
 import { loadOperatorKey } from './operator-key.ts'
 import { PolicyCell } from './policy-cell.ts'
+import { Proxies } from './proxies.ts'
+import { addApprovalRoutes } from './routes/approvals.ts'
 import { addAuditRoutes } from './routes/audit.ts'
 import { addConnectionRoutes } from './routes/connections.ts'
 import { addDaemonRoutes } from './routes/daemon.ts'
@@ -77,6 +85,8 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   const installId = await loadInstallId(store)
   const registry = createRegistry()
   const policy = new PolicyCell(store)
+  const proxies = new Proxies(home.run, log)
+  const fingerprintKey = deriveFingerprintKey(operatorKey.reveal())
   let notify: Context['onEnding'] = () => {}
   const { context, reading } = await buildContext(config, {
     store,
@@ -84,7 +94,13 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
     registry,
     policy,
     log,
-    onEnding: (lease) => notify(lease),
+    onEnding: (lease) => {
+      // First of all: nothing that is under way may outlive the decision to end it.
+      proxies.ending(lease)
+      notify(lease)
+    },
+    openProxy: (order) => proxies.open(order),
+    fingerprint: (credential) => fingerprintOf(fingerprintKey, credential),
   })
   const checkpoint = new CheckpointFile(join(home.state, 'audit.head'))
   const stop = Promise.withResolvers<string>()
@@ -105,9 +121,12 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   addDaemonRoutes(server, context, health, () => stop.resolve('asked to stop'))
   addLeaseRoutes(server, context, home.socket)
   addConnectionRoutes(server, context)
-  addTemplateRoutes(server, context, documents, join(home.config, 'broker.yaml'), () =>
-    policy.forget(),
-  )
+  addTemplateRoutes(server, context, documents, join(home.config, 'broker.yaml'), () => {
+    policy.forget()
+    // A provider defined there may have other hosts now.
+    context.connections.version++
+  })
+  addApprovalRoutes(server, context)
   addAuditRoutes(server, context, keys, checkpoint)
   addOauthRoutes(server, context, reading)
   const sessions = new Sessions(context, authentication, {
@@ -137,7 +156,7 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   }, TIMING.graceMs)
 
   const preload = setTimeout(() => {
-    loadEverything(context).catch((error: unknown) => log.error('preloading', error))
+    loadEverything(context, proxies).catch((error: unknown) => log.error('preloading', error))
   }, PRELOAD_MS)
 
   const why = await untilStopped(stop.promise, stopSignals)
@@ -148,6 +167,8 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   unlisten(home)
   await ticker.stop()
   sessions.close()
+  // No request leaves without a daemon that judges it; the next run ends the leases.
+  await proxies.close()
   await server.app.close()
   await Promise.race([Promise.allSettled([...context.revoking.values()]), sleep(LAST_TRIES_MS)])
   await context.store
@@ -166,6 +187,7 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
 async function takeUp(context: Context): Promise<number> {
   try {
     await catchUpWithClock(context)
+    await endLostProxies(context)
     const interrupted = await recover(context)
     await sweep(context)
     return interrupted
@@ -179,8 +201,9 @@ async function takeUp(context: Context): Promise<number> {
  * What is loaded on first use for a quick start is loaded all the same before long: an update of
  * the package replaces the files under a running daemon, which must still be able to revoke.
  */
-async function loadEverything(context: Context): Promise<void> {
-  for (const name of context.providerNames) await context.provider(name)
+async function loadEverything(context: Context, proxies: Proxies): Promise<void> {
+  for (const name of await context.providerNames()) await context.provider(name)
+  await proxies.preload()
   await Promise.all([import('../identity/access-token.ts'), preloadDocuments()])
 }
 

@@ -13,7 +13,7 @@ import { constantTimeEqual, digest } from '../lib/equal.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import { lines, outOfOrder } from './lines.ts'
 import { problemOf } from './problem.ts'
-import { leaseView } from './views.ts'
+import { approvalView, leaseView } from './views.ts'
 
 export interface SessionFacts {
   readonly version: string
@@ -29,6 +29,9 @@ export class Session {
   readonly #facts: SessionFacts
   readonly #open: Map<LeaseId, Session>
   #lease: LeaseId | null = null
+  #issuing: Promise<void> | null = null
+  /** Fires when nobody is at the other end any more. */
+  readonly #gone = new AbortController()
   #finished = false
 
   constructor(
@@ -55,20 +58,32 @@ export class Session {
       for await (const line of lines(this.#socket)) {
         const frame = clientFrame.parse(JSON.parse(line)) as ClientFrame
         if (frame.type === 'ping') this.#send({ type: 'pong' })
+        else if (frame.type === 'request') await this.#begin(frame)
         else if (frame.type === 'end') this.#end(frame).catch((error: unknown) => this.#fail(error))
         else await this.#take(frame)
       }
     } catch (error) {
       this.#fail(error)
     } finally {
+      this.#gone.abort(new Error('the session has ended'))
+      // A lease that is just being issued has to be known before it can be let go of.
+      await this.#issuing
       this.#lost()
     }
   }
 
-  async #take(frame: Exclude<ClientFrame, { type: 'ping' | 'end' }>): Promise<void> {
+  /** In turn, unless a person has to approve it: that may take minutes, and pings go on meanwhile. */
+  async #begin(frame: Extract<ClientFrame, { type: 'request' }>): Promise<void> {
+    if (this.#issuing) throw outOfOrder()
+    const pending = Promise.withResolvers<void>()
+    this.#issuing = this.#request(frame, pending.resolve).catch((error: unknown) =>
+      this.#fail(error),
+    )
+    await Promise.race([this.#issuing, pending.promise])
+  }
+
+  async #take(frame: Exclude<ClientFrame, { type: 'ping' | 'end' | 'request' }>): Promise<void> {
     switch (frame.type) {
-      case 'request':
-        return this.#request(frame)
       case 'resume':
         return this.#resume(frame.lease, frame.secret)
       case 'ack':
@@ -85,14 +100,24 @@ export class Session {
     }
   }
 
-  async #request(frame: Extract<ClientFrame, { type: 'request' }>): Promise<void> {
+  async #request(
+    frame: Extract<ClientFrame, { type: 'request' }>,
+    pending: () => void,
+  ): Promise<void> {
     if (this.#lease !== null) throw outOfOrder()
-    const issued = await issue(this.#context, this.#caller, frame.request)
+    const issued = await issue(this.#context, this.#caller, frame.request, {
+      onPending: (approval) => {
+        this.#send({ type: 'pending', approval: approvalView(approval) })
+        pending()
+      },
+      signal: this.#gone.signal,
+    })
     this.#hold(issued.lease.id)
     this.#send({
       type: 'lease',
       lease: leaseView(issued.lease),
       variables: { ...issued.variables.reveal(), BROKER_SOCKET: this.#facts.socket },
+      proxy: issued.proxy,
       secret: issued.session.reveal(),
       daemon: { pid: this.#facts.pid, version: this.#facts.version },
     })

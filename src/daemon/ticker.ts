@@ -1,3 +1,4 @@
+import { lapseApprovals } from '../broker/approval/lapse.ts'
 import type { Context } from '../broker/context.ts'
 import { reconcile } from '../broker/reconcile.ts'
 import { afterDrift, Drift, sweep } from '../broker/sweep.ts'
@@ -35,11 +36,21 @@ export class Ticker {
     try {
       const drift = this.#drift.look(this.#context.now(), this.#monotonic())
       if (drift !== 0) await afterDrift(this.#context, drift)
+      await this.#lapse()
       await sweep(this.#context)
       this.#reconcileInTurn(drift !== 0)
       await this.#onTick()
     } catch (error) {
       this.#context.log.error('a tick failed', error)
+    }
+  }
+
+  /** Before the sweep, which would find the leases that wait; but nothing of it may keep a lease alive. */
+  async #lapse(): Promise<void> {
+    try {
+      await lapseApprovals(this.#context)
+    } catch (error) {
+      this.#context.log.error('approvals could not be lapsed', error)
     }
   }
 

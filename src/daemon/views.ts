@@ -1,5 +1,6 @@
-import type { GrantView, LeaseView } from '../api/types.ts'
+import type { ApprovalView, GrantView, LeaseView } from '../api/types.ts'
 import { instant } from '../broker/record.ts'
+import type { Approval } from '../core/approval.ts'
 import type { Grant, Lease } from '../core/lease.ts'
 
 const iso = (at: number) => new Date(at).toISOString()
@@ -21,6 +22,10 @@ export function leaseView(lease: Lease): LeaseView {
     endedAt: instant(lease.endedAt),
     endReason: lease.endReason,
     endNote: lease.endNote,
+    foreignCredentials: lease.foreignCredentials.map(({ lastAt, ...one }) => ({
+      ...one,
+      lastAt: iso(lastAt),
+    })),
     grants: lease.grants.map((grant) => grantView(grant, lease)),
   }
 }
@@ -34,10 +39,22 @@ function grantView(grant: Grant, lease: Lease): GrantView {
     capability: grant.capability,
     state: grant.state,
     operations: grant.operations,
+    approvable: grant.approvable,
     expiresAt: iso(grant.expiresAt ?? lease.expiresAt),
     possiblyLiveUntil: instant(grant.possiblyLiveUntil),
     ...(grant.lastError === null ? {} : { lastError: grant.lastError }),
     notes: grant.notes,
     requests: grant.requests,
+  }
+}
+
+/** What a person is shown of a question; not what it is bound to, nor what has to be typed. */
+export function approvalView(approval: Approval): ApprovalView {
+  const { typed: _, binding: __, usedAt: ___, ...shown } = approval
+  return {
+    ...shown,
+    createdAt: iso(approval.createdAt),
+    lapsesAt: iso(approval.lapsesAt),
+    decidedAt: instant(approval.decidedAt),
   }
 }

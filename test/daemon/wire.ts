@@ -66,12 +66,13 @@ export class Wired extends Product {
     const body = { environment: 'staging', ...wish }
     const issued = await this.ask({ method: 'POST', path: '/v1/leases', body, bearer })
     if (issued.status !== 201) throw new Error(`no lease: ${issued.text}`)
-    const { lease, variables } = issued.body as IssuedLease
+    const { lease, variables, proxy } = issued.body as IssuedLease
     const acked = await this.ask({ method: 'POST', path: `/v1/leases/${lease.id}/ack`, bearer })
     if (acked.status !== 200) throw new Error(`not acknowledged: ${acked.text}`)
     return {
       lease,
       variables,
+      proxy,
       handle: variables['BROKER_HANDLE'] ?? '',
       token: variables['BROKER_ACCESS_TOKEN'] ?? '',
     }

@@ -1,6 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import type { GrantView, LeaseView } from '../../src/api/types.ts'
-import { endedEarlyLine, leaseLine, outcomeLine, staysLine } from '../../src/exec/lines.ts'
+import type { ApprovalView, GrantView, LeaseView } from '../../src/api/types.ts'
+import {
+  endedEarlyLine,
+  foreignKeyLines,
+  leaseLine,
+  outcomeLine,
+  staysLine,
+} from '../../src/exec/lines.ts'
+import { fitting, pendingLine, timeLeft } from '../../src/exec/pending.ts'
 
 const grant = (name: string, more: Partial<GrantView> = {}) =>
   ({ name, mode: 'native', state: 'revoked', possiblyLiveUntil: null, ...more }) as GrantView
@@ -70,11 +77,57 @@ describe('the lines of exec', () => {
       'lease lse_x ended early (its time is up): its credentials no longer work',
     )
     expect(endedEarlyLine('lse_x', undefined)).toContain('(while the broker was away)')
+    expect(endedEarlyLine('lse_x', lease([], { endReason: 'proxy_lost' }), true)).toBe(
+      'lease lse_x ended early (its proxy ended with the daemon): its credentials no longer work, and the command is ended',
+    )
   })
 
   it('give the date with a time on another day', () => {
     expect(staysLine(lease([], { expiresAt: at(9, 5, 2) }), now)).toBe(
       'lease lse_x stays live until 2026-03-02 09:05:00',
     )
+  })
+
+  it('tell of each key that is not the lease’s own, and how to learn more', () => {
+    const key = { host: 'backboard.railway.com', fingerprint: '3f9a17c2d4e5', lastAt: at(12, 0) }
+    const foreignCredentials = [
+      { ...key, times: 2 },
+      { ...key, host: 'api.test', fingerprint: 'ab', times: 1 },
+    ]
+    expect(foreignKeyLines(lease([], { foreignCredentials }))).toEqual([
+      "a key that is not this lease's was tried at backboard.railway.com (fingerprint 3f9a17c2…, 2 times, refused): broker audit show lse_x",
+      "a key that is not this lease's was tried at api.test (fingerprint ab, once, refused): broker audit show lse_x",
+    ])
+    // From a daemon that does not tell.
+    expect(foreignKeyLines(lease([]))).toEqual([])
+  })
+})
+
+describe('the wait for an approval', () => {
+  const lapsesAt = '2026-03-01T11:10:00.000Z'
+  const asked = Date.parse('2026-03-01T11:00:01.500Z')
+  const approval = { id: `apr_${'0'.repeat(26)}`, lapsesAt } as ApprovalView
+
+  it('never shows more time than there is, and none where there is none', () => {
+    expect(timeLeft(lapsesAt, Date.parse(lapsesAt) + 5000)).toBe('0s')
+    expect(timeLeft('nonsense', asked)).toBe('0s')
+    expect(timeLeft(lapsesAt, Date.parse(lapsesAt) - 45_000)).toBe('45s')
+    expect(timeLeft(lapsesAt, Date.parse(lapsesAt) - 600_000)).toBe('10m 0s')
+  })
+
+  it('is one line with the command to type', () => {
+    expect(pendingLine(approval, asked)).toBe(
+      `waiting for approval ${approval.id} (9m 59s left): broker approve ${approval.id}`,
+    )
+  })
+
+  it('is drawn over only where it does not wrap', () => {
+    for (const columns of [20, 60, 76, 77, 80, 120, 130]) {
+      const line = fitting(approval, asked, columns)
+      if (columns < 77) expect(line).toBeUndefined()
+      else expect(line?.length).toBeLessThan(columns)
+      if (line !== undefined) expect(line).toContain(`broker approve ${approval.id}`)
+    }
+    expect(fitting(approval, asked, 130)).toBe(`broker: ${pendingLine(approval, asked)}`)
   })
 })

@@ -77,17 +77,29 @@ describe('issuing', () => {
     expect(await entryTypes()).toEqual(['lease.denied'])
   })
 
-  it('refuses everything beyond read in a protected environment while nobody can approve it', async () => {
+  it('refuses a protected environment to a template that lets a task connect anywhere', async () => {
+    await expect(issue(context, OPERATOR, { environment: 'production' })).rejects.toMatchObject({
+      code: 'denied',
+      message: expect.stringMatching(/"production" is protected/),
+    })
+    expect(ledger.minted).toBe(0)
+  })
+
+  it('issues nothing that needs an approval to one who cannot wait for it', async () => {
+    await context.dispose()
+    context = await createContext(ledgerProvider(ledger), { egress: ['example.com'] })
     await expect(issue(context, OPERATOR, { environment: 'production' })).rejects.toMatchObject({
       code: 'approval_required',
     })
     expect(ledger.minted).toBe(0)
   })
 
-  it('refuses a template that limits egress rather than serve it without the limit', async () => {
+  it('revokes what was minted when the proxy that limits egress cannot be opened', async () => {
     await context.dispose()
     context = await createContext(ledgerProvider(ledger), { egress: ['example.com'] })
-    await expect(issue(context, OPERATOR, ask)).rejects.toMatchObject({ code: 'unsupported' })
+    await expect(issue(context, OPERATOR, ask)).rejects.toThrow('no proxies')
+    expect(ledger.minted).toBe(1)
+    expect(ledger.alive.size).toBe(0)
   })
 
   it('refuses an environment that does not exist and names those that do', async () => {

@@ -7,6 +7,7 @@ import type {
 } from '../../api/types.ts'
 import { connect, disconnect } from '../../broker/connect.ts'
 import type { Context } from '../../broker/context.ts'
+import { narrowness } from '../../broker/narrowness.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { StoredConnection } from '../../store/store.ts'
@@ -29,6 +30,10 @@ export function addConnectionRoutes(server: Server, context: Context): void {
     return {
       connection: await view(context, result.connection),
       findings: result.findings,
+      narrowness: await narrowness(context, {
+        connection: result.connection.name,
+        probe: false,
+      }),
       replaced: result.replaced,
     }
   })
@@ -39,7 +44,9 @@ export function addConnectionRoutes(server: Server, context: Context): void {
   })
 
   server.add('listProviders', async (): Promise<ProviderList> => {
-    const providers = await Promise.all(context.providerNames.map((name) => context.provider(name)))
+    const providers = await Promise.all(
+      (await context.providerNames()).map((name) => context.provider(name)),
+    )
     return {
       providers: providers.map(({ name, mode, capability, secretPrompt, catalogue }) => ({
         name,

@@ -1,7 +1,8 @@
-import { unlockRequest } from '../../api/schemas.ts'
+import { doctorQuery, unlockRequest } from '../../api/schemas.ts'
 import type { DoctorReport, Health } from '../../api/types.ts'
 import type { Context } from '../../broker/context.ts'
 import { examine } from '../../broker/examine.ts'
+import { narrowness } from '../../broker/narrowness.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { Server } from '../server.ts'
 
@@ -19,7 +20,11 @@ export function addDaemonRoutes(
     return health()
   })
 
-  server.add('doctor', async (): Promise<DoctorReport> => ({ sections: await examine(context) }))
+  server.add('doctor', async ({ request }): Promise<DoctorReport> => {
+    const { probe } = doctorQuery.parse(request.query)
+    const sections = await examine(context)
+    return { sections: probe ? [...sections, ...(await narrowness(context, { probe }))] : sections }
+  })
 
   server.add('unlockVault', async ({ request }) => {
     const { passphrase } = unlockRequest.parse(request.body)

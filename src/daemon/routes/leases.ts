@@ -44,6 +44,7 @@ export function addLeaseRoutes(server: Server, context: Context, socket: string)
     return {
       lease: leaseView(issued.lease),
       variables: { ...issued.variables.reveal(), BROKER_SOCKET: socket },
+      proxy: issued.proxy,
     }
   })
 
@@ -122,13 +123,17 @@ function planView(plan: Plan): LeasePlan {
     template: { name: choice.template.name, version: choice.version, sha256: choice.sha256 },
     ttlMs: plan.ttlMs,
     isolation: plan.isolation,
-    grants: plan.grants.map(({ name, provider, connection, operations, target }) => ({
+    approval: plan.approval,
+    proxied: plan.proxied,
+    egress: choice.template.egress,
+    grants: plan.grants.map(({ name, provider, connection, operations, approvable, target }) => ({
       name,
       provider: provider.name,
       connection,
       mode: provider.mode,
       capability: provider.capability,
       operations,
+      approvable,
       variables: provider.variables(target),
     })),
   }

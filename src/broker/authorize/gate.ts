@@ -1,0 +1,151 @@
+import { isBrokerError } from '../../errors.ts'
+import type {
+  EngineRefusal,
+  Gate,
+  JudgedRequest,
+  Outcome,
+  Route,
+  Target,
+  Verdict,
+} from '../../proxy/gate.ts'
+import type { Context } from '../context.ts'
+import { type Denial, Denied, refusalOf } from './denial.ts'
+import { factsOf } from './facts.ts'
+import { Hosts, isListed, type KnownHost } from './hosts.ts'
+import { Judge } from './judge.ts'
+import { Records } from './records.ts'
+import type { Task, TaskGrant } from './task.ts'
+
+/**
+ * The engine gives up on a question without a word to whom it asked: it has to be over before that,
+ * or a decision would be recorded, and a turn held, for a request that never goes.
+ */
+const MARGIN_MS = 5_000
+
+/**
+ * Policy at the proxy: one gate for one lease (design §6). Every answer is recorded before it is
+ * given; whatever goes wrong on the way is a refusal.
+ */
+export class LeaseGate implements Gate {
+  readonly #context: Context
+  readonly #task: Task
+  readonly #hosts: Hosts
+  readonly #records: Records
+  readonly #judge: Judge
+
+  constructor(context: Context, task: Task) {
+    this.#context = context
+    this.#task = task
+    this.#hosts = new Hosts(context, task)
+    this.#records = new Records(context, task)
+    this.#judge = new Judge(context, task, this.#records)
+  }
+
+  async route(target: Target): Promise<Route> {
+    const known = await this.#hosts.find(target.host)
+    if (known && known.grants.length > 0) return { kind: 'intercept' }
+    const { egress } = this.#task.template
+    if (egress !== 'open' && !isListed(egress, target.host)) {
+      const denial: Denial = {
+        code: 'egress_denied',
+        detail: `"${target.host}" is not among the hosts that template "${this.#task.template.name}" lists`,
+        next: 'use a listed host, or ask the person to have it listed under egress',
+      }
+      await this.#records.egressDenied(target, denial.code)
+      return { kind: 'refuse', refusal: this.#refusal(denial, undefined, false) }
+    }
+    if (known) return { kind: 'intercept' }
+    // What cannot be named cannot be told from a known provider (design §6).
+    return { kind: 'tunnel', withoutName: 'refuse', otherProtocols: 'refuse' }
+  }
+
+  async judge(request: JudgedRequest, signal: AbortSignal): Promise<Verdict> {
+    let known: KnownHost | undefined
+    const inTime = new AbortController()
+    const timer = setTimeout(() => inTime.abort(late()), this.#task.judgeMs - MARGIN_MS)
+    signal.addEventListener('abort', () => inTime.abort(signal.reason), { once: true })
+    try {
+      signal.throwIfAborted()
+      known = await this.#hosts.find(request.host)
+      if (known) return await this.#judge.judge(request, known, inTime.signal)
+      if (request.route === 'tunnel') return { kind: 'allow' }
+      throw new Denied({
+        code: 'operation_denied',
+        detail: `"${request.host}" is not a provider any more`,
+        next: 'try again',
+      })
+    } catch (error) {
+      // The client has gone, or the lease has ended: the engine knows, and nobody waits for words.
+      if (signal.aborted) throw signal.reason
+      const denial = this.#asDenial(error)
+      const grant = this.#judge.grantOf(request.id) ?? known?.grants[0]
+      await this.#records.denied(request, grant, known?.provider ?? null, denial)
+      return { kind: 'refuse', refusal: this.#refusal(denial, grant, isGraphql(known, request)) }
+    } finally {
+      clearTimeout(timer)
+      this.#judge.forget(request.id)
+    }
+  }
+
+  outcome(outcome: Outcome): void {
+    if (outcome.request) this.#judge.over(outcome.request.id)
+    this.#records.ended(outcome)
+  }
+
+  refused(refusal: EngineRefusal): Promise<void> {
+    return this.#records.engineRefused(refusal)
+  }
+
+  /** Writes down what has not been written yet. Call it after the listener was closed. */
+  close(): Promise<void> {
+    return this.#records.flush()
+  }
+
+  #asDenial(error: unknown): Denial {
+    if (error instanceof Denied) return error.denial
+    if (isBrokerError(error)) {
+      const upstream = error.code === 'provider_unavailable' || error.code === 'provider_failed'
+      return {
+        code: upstream ? 'upstream_failed' : (CODES[error.code] ?? 'operation_denied'),
+        detail: error.message,
+        next: error.hint,
+      }
+    }
+    this.#context.log.error('a request could not be judged', error)
+    return {
+      code: 'operation_denied',
+      detail: 'the broker could not decide',
+      next: 'try again; if it stays, ask the person who runs the broker',
+    }
+  }
+
+  #refusal(denial: Denial, grant: TaskGrant | undefined, graphql: boolean) {
+    return refusalOf(denial, {
+      lease: this.#task.lease,
+      environment: this.#task.environment,
+      allowed: grant ? grant.rule.allow : [],
+      graphql,
+    })
+  }
+}
+
+function late(): Denied {
+  return new Denied({
+    code: 'operation_denied',
+    detail: 'the broker did not decide in time',
+    next: 'try again; other requests to the same project may be in the way',
+  })
+}
+
+const CODES: Readonly<Record<string, Denial['code']>> = {
+  lease_ended: 'lease_ended',
+  // What was approved is not what this would be by now, or another one has used it up.
+  conflict: 'approval_required',
+  approval_denied: 'approval_denied',
+  approval_required: 'approval_required',
+  approval_lapsed: 'approval_required',
+}
+
+function isGraphql(known: KnownHost | undefined, request: JudgedRequest): boolean {
+  return known?.guard.graphql?.(factsOf(request)) ?? false
+}

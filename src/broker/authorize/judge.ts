@@ -1,0 +1,312 @@
+import type { Approval } from '../../core/approval.ts'
+import { decideByRule } from '../../core/decide.ts'
+import type { Verdict as Classification, Classified, Operation } from '../../core/guard.ts'
+import { Secret } from '../../lib/secret.ts'
+import type { Question } from '../../providers/guard.ts'
+import type { Connection } from '../../providers/provider.ts'
+import type { Allow, JudgedRequest, Verdict } from '../../proxy/gate.ts'
+import { inLane, openConnection, worldOf } from '../call.ts'
+import type { Context } from '../context.ts'
+import { findCredentials, isNone } from './credentials.ts'
+import { Denied } from './denial.ts'
+import { factsOf } from './facts.ts'
+import { bindingOf, hold } from './holding.ts'
+import type { KnownHost } from './hosts.ts'
+import { refuseMisplaced, textsOf } from './misplaced.ts'
+import { grantFor, refuseStrangers } from './ownership.ts'
+import { type PlacedOperation, placeOperations } from './places.ts'
+import type { Records } from './records.ts'
+import type { Task, TaskGrant } from './task.ts'
+import type { RuledOperation } from './words.ts'
+
+/** For a body that would be streamed but has to be part of what a person approves. Bytes. */
+const APPROVABLE_BODY = 32 * 1024 * 1024
+
+/** A lookup, and whatever a guard asks its provider while one request waits. */
+const ASK_MS = 20_000
+
+/** Decides one lease's requests, in one order: whose credential, what operations, where, who approves. */
+export class Judge {
+  readonly #context: Context
+  readonly #task: Task
+  readonly #records: Records
+  readonly #grants = new Map<number, TaskGrant>()
+  /** Turns held by requests under way. */
+  readonly #turns = new Map<number, () => void>()
+  readonly #opened = new Map<
+    string,
+    { readonly version: number; readonly connection: Connection }
+  >()
+
+  constructor(context: Context, task: Task, records: Records) {
+    this.#context = context
+    this.#task = task
+    this.#records = records
+  }
+
+  /** The grant that a request under judgement belongs to, once that is known. */
+  grantOf(request: number): TaskGrant | undefined {
+    return this.#grants.get(request)
+  }
+
+  forget(request: number): void {
+    this.#grants.delete(request)
+  }
+
+  /** The request is through: whoever waits for its turn may go on. */
+  over(request: number): void {
+    this.#turns.get(request)?.()
+    this.#turns.delete(request)
+  }
+
+  async judge(request: JudgedRequest, known: KnownHost, signal: AbortSignal): Promise<Verdict> {
+    const { guard } = known
+    const credentials = findCredentials(request, guard.carriers)
+    // A key of somebody else's is what the person has to hear of first, whatever carries it.
+    if (request.scheme !== 'https') {
+      if (isNone(credentials)) throw plain(request)
+      if (known.grants.length > 0) grantFor(known, credentials)
+      else refuseStrangers(credentials, known.provider)
+      throw plain(request)
+    }
+    if (known.grants.length === 0) {
+      refuseStrangers(credentials, known.provider)
+      if (request.upgrade !== undefined) throw unread()
+      await this.#records.allowed(request, {
+        grant: null,
+        provider: known.provider,
+        ruled: [],
+        placed: [],
+        approval: null,
+        credential: 'none',
+      })
+      return { kind: 'allow' }
+    }
+    const grant = grantFor(known, credentials)
+    this.#grants.set(request.id, grant)
+    if (request.upgrade !== undefined) throw unread()
+    const limit = guard.inspect(factsOf(request))
+    if (limit !== null && request.body === undefined) return { kind: 'inspect', limit }
+    return this.#judgeOwn(request, grant, signal)
+  }
+
+  async #judgeOwn(request: JudgedRequest, grant: TaskGrant, signal: AbortSignal): Promise<Verdict> {
+    const { guard } = grant
+    const facts = factsOf(request)
+    const connection = await this.#connection(grant)
+    const ask: Ask = (fresh) => ({
+      target: grant.target,
+      connection,
+      world: worldOf(this.#context, AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)])),
+      fresh,
+    })
+    refuseMisplaced(textsOf(request, grant), grant, connection)
+    let classified = classifiedOf(guard.classify(facts))
+    // Once more as it will be sent: written anew, no escape hides anything.
+    if (classified.forward.kind === 'body') {
+      refuseMisplaced([classified.forward.text], grant, connection)
+    }
+    if (classified.forward.kind === 'channel') throw unread()
+    // What nobody may do is refused before the provider is asked anything on its behalf.
+    let ruled = this.#decide(grant, classified.operations)
+    if (classified.needs.length > 0) {
+      classified = await this.#settle(grant, classified, ask(true))
+      ruled = this.#decide(grant, classified.operations)
+    }
+    const answer = await guard.answer?.(facts, classified, ask(false))
+    if (typeof answer === 'string') return this.#answer(request, grant, ruled, answer)
+    const asks = ruled.some(({ decision }) => decision === 'approve')
+    if (asks && classified.forward.kind === 'stream' && request.body === undefined) {
+      return { kind: 'inspect', limit: APPROVABLE_BODY }
+    }
+    const locate = () => this.#locate(grant, classified.operations, asks, ask)
+    const held = async () => ({ request, grant, classified, ruled, placed: await locate() })
+    const approval = asks ? await hold(this.#context, this.#task, await held(), signal) : null
+    // From here to the end of the call nothing else of this broker moves what is looked at.
+    if (dependsOnLookups(classified)) await this.#takeTurn(request, grant, signal)
+    try {
+      const last = await held()
+      return await this.#allow(request, last, connection, approval, signal)
+    } catch (error) {
+      this.over(request.id)
+      throw error
+    }
+  }
+
+  #decide(grant: TaskGrant, operations: readonly Operation[]): readonly RuledOperation[] {
+    return operations.map(({ name, risk }) => {
+      const { catalogue } = grant.provider
+      const { decision, rule } = decideByRule(grant.rule, catalogue, name, this.#task.isProtected)
+      if (decision !== 'deny') return { name, risk, decision, rule }
+      throw new Denied({
+        code: 'operation_denied',
+        detail:
+          rule === null
+            ? `"${name}" (${risk}) is not among what template "${this.#task.template.name}" allows`
+            : `"${name}" (${risk}) is denied by the template`,
+        next: 'use an allowed operation; if the task needs this one, ask the person to do it or to widen the template',
+        operation: name,
+        risk,
+        rule,
+      })
+    })
+  }
+
+  async #settle(grant: TaskGrant, classified: Classified, question: Question): Promise<Classified> {
+    const { guard } = grant
+    if (!guard.settle) throw unreadable()
+    // First whether it is this task's environment at all: nothing is read of any other.
+    await placeOperations(classified.operations, grant.place, async () => null)
+    const settle = guard.settle.bind(guard)
+    const settled = await inLane(this.#context, grant.connection, () =>
+      settle(classified, question),
+    )
+    const known = classifiedOf(settled)
+    if (known.needs.length > 0) throw unreadable()
+    return known
+  }
+
+  #locate(
+    grant: TaskGrant,
+    operations: readonly Operation[],
+    always: boolean,
+    ask: Ask,
+  ): Promise<readonly PlacedOperation[]> {
+    const fresh = always || operations.some(({ risk }) => risk !== 'read' && risk !== 'write')
+    return placeOperations(operations, grant.place, (resource) =>
+      inLane(this.#context, grant.connection, () => grant.guard.locate(resource, ask(fresh))),
+    )
+  }
+
+  async #allow(
+    request: JudgedRequest,
+    held: Parameters<typeof bindingOf>[1],
+    connection: Connection,
+    approval: Approval | null,
+    signal: AbortSignal,
+  ): Promise<Allow> {
+    const { grant, classified, placed, ruled } = held
+    const { guard, proxied } = grant
+    const minted = guard.mintedSuffices?.(classified) !== false ? proxied.minted : null
+    const secret = minted ?? connection.secret
+    if (!secret) throw new TypeError('a connection without a secret')
+    const kind = minted ? 'minted' : 'connection'
+    const { origin, ca, chosen } = guard.upstream(connection, request.host)
+    // The binding is computed again from what is true now: a target that moved fits no approval.
+    const used = approval && { id: approval.id, binding: bindingOf(this.#task, held) }
+    // Nobody waits for the answer any more: nothing may stand in the log as if it had gone.
+    signal.throwIfAborted()
+    await this.#records.allowed(request, {
+      grant,
+      provider: grant.provider.name,
+      ruled,
+      placed,
+      approval: used,
+      credential: kind,
+    })
+    this.#noteRenames(classified.operations)
+    const { forward } = classified
+    return {
+      kind: 'allow',
+      remove: guard.carriers.map(({ header }) => header),
+      set: [
+        ...guard.inject({ secret, kind, connection }),
+        ...(forward.kind === 'body' ? [contentType(forward.contentType)] : []),
+      ],
+      ...(forward.kind === 'body' && { body: Buffer.from(forward.text) }),
+      upstream: { origin, reserved: chosen, ...(ca !== null && { ca }) },
+    }
+  }
+
+  async #answer(
+    request: JudgedRequest,
+    grant: TaskGrant,
+    ruled: readonly RuledOperation[],
+    body: string,
+  ): Promise<Verdict> {
+    await this.#records.allowed(request, {
+      grant,
+      provider: grant.provider.name,
+      ruled,
+      placed: [],
+      approval: null,
+      credential: 'answered here',
+    })
+    const fields = [['content-type', 'application/json']] as const
+    return { kind: 'answer', answer: { status: 200, fields, body } }
+  }
+
+  /** The stored credential, kept in memory until the connection changes or the task ends. */
+  async #connection(grant: TaskGrant): Promise<Connection> {
+    const { version } = this.#context.connections
+    const known = this.#opened.get(grant.connection)
+    if (known?.version === version) return known.connection
+    const connection = await openConnection(this.#context, grant.connection)
+    this.#opened.set(grant.connection, { version, connection })
+    return connection
+  }
+
+  async #takeTurn(request: JudgedRequest, grant: TaskGrant, signal: AbortSignal): Promise<void> {
+    // Of the whole project: what spans environments can be moved from each of them.
+    const key = `${grant.provider.name} ${grant.place.project ?? grant.place.environment}`
+    const release = await this.#context.turns.take(key, signal)
+    this.#turns.set(request.id, release)
+    // An answer that comes when the client has gone is never used, and has no outcome.
+    signal.addEventListener('abort', () => this.over(request.id), { once: true })
+    if (signal.aborted) this.over(request.id)
+  }
+
+  #noteRenames(operations: readonly Operation[]): void {
+    for (const { name, risk, resources } of operations) {
+      if (risk === 'read' || !/rename|update|patch/i.test(name)) continue
+      for (const { kind, id } of resources) this.#task.renamed.add(`${kind} ${id}`)
+    }
+  }
+}
+
+type Ask = (fresh: boolean) => Question
+
+function classifiedOf(verdict: Classification): Classified {
+  if (verdict.outcome === 'classified') return verdict
+  const { code, message, operation, risk } = verdict
+  const next = 'send one plain request that the provider documents, with allowed operations only'
+  throw new Denied({ code, detail: message, next, operation, risk })
+}
+
+/** Where parts of a thing lie can change. To which project it belongs cannot: no turn for that. */
+function dependsOnLookups({ operations }: Classified): boolean {
+  return operations.some(
+    ({ risk, environments }) =>
+      risk !== 'read' &&
+      environments.some((source) => source.from === 'lookup' && source.match === 'environment'),
+  )
+}
+
+function contentType(value: string): readonly [string, Secret] {
+  return ['content-type', new Secret(value)]
+}
+
+function plain({ host }: JudgedRequest): Denied {
+  return new Denied({
+    code: 'operation_denied',
+    detail: `plain http to "${host}" is not carried: it would show the credential to the network`,
+    next: `use https://${host}`,
+  })
+}
+
+function unreadable(): Denied {
+  return new Denied({
+    code: 'operation_denied',
+    detail: 'what the request would carry out cannot be read beforehand',
+    next: 'send the change itself instead of a reference to one made earlier',
+  })
+}
+
+/** Messages on it would pass unread, and a mutation is a message like any other. */
+function unread(): Denied {
+  return new Denied({
+    code: 'operation_denied',
+    detail: 'a websocket is not opened here: its messages could not be judged',
+    next: 'send each operation as a request of its own; ask again instead of subscribing',
+  })
+}

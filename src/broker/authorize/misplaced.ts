@@ -1,0 +1,43 @@
+import type { Secret } from '../../lib/secret.ts'
+import type { Connection } from '../../providers/provider.ts'
+import type { JudgedRequest } from '../../proxy/gate.ts'
+import { mentions } from './credentials.ts'
+import { Denied } from './denial.ts'
+import type { TaskGrant } from './task.ts'
+
+/** Everything of a request but the one place where its credential belongs. */
+export function textsOf(request: JudgedRequest, { guard }: TaskGrant): readonly string[] {
+  const carriers = new Set(guard.carriers.map(({ header }) => header))
+  return [
+    unescaped(request.path),
+    unescaped(request.query ?? ''),
+    ...request.fields.flatMap(([name, value]) => (carriers.has(name) ? [] : [name, value])),
+    ...(request.body ? [Buffer.from(request.body).toString('latin1')] : []),
+  ]
+}
+
+/** The credential belongs into its header and nowhere else: not into what is sent on. */
+export function refuseMisplaced(
+  texts: readonly string[],
+  { proxied }: TaskGrant,
+  connection: Connection,
+): void {
+  const about = {
+    code: 'foreign_credential',
+    detail: 'a credential stands where none belongs: in the path, the query, a field or the body',
+    next: "send this task's credential in its usual header alone",
+  } as const
+  const found = (secret: Secret | null) =>
+    secret !== null && texts.some((text) => mentions(text, [secret]))
+  // The master key itself, in the hands of the task: the person has to hear of it.
+  const real = [connection.secret, proxied.minted].find(found)
+  if (real) throw new Denied({ ...about, foreign: real.reveal() })
+  if (found(proxied.phantom)) throw new Denied(about)
+}
+
+/** Byte by byte: one escape that is no UTF-8 must not keep the others closed. */
+function unescaped(text: string): string {
+  return text.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  )
+}

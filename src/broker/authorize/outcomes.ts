@@ -1,0 +1,41 @@
+import type { NewEntry } from '../../audit/entry.ts'
+import type { Context } from '../context.ts'
+
+const DELAY_MS = 50
+const MOST = 500
+
+/**
+ * Outcomes are written together, a moment later: nothing waits for them, and the decision they
+ * belong to is durable already. A crash in between loses the outcome, never the decision.
+ */
+export class Outcomes {
+  readonly #context: Context
+  #waiting: NewEntry[] = []
+  #timer: NodeJS.Timeout | null = null
+
+  constructor(context: Context) {
+    this.#context = context
+  }
+
+  add(entry: NewEntry): void {
+    this.#waiting.push(entry)
+    if (this.#waiting.length >= MOST) void this.flush()
+    else this.#timer ??= setTimeout(() => void this.flush(), DELAY_MS)
+  }
+
+  /** Writes what waits. Never throws: what cannot be recorded is told in the log. */
+  async flush(): Promise<void> {
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = null
+    const entries = this.#waiting
+    this.#waiting = []
+    if (entries.length === 0) return
+    await this.#context.store
+      .write(async (writer) => {
+        for (const entry of entries) await writer.append(entry)
+      })
+      .catch((error: unknown) =>
+        this.#context.log.error(`${entries.length} outcomes could not be recorded`, error),
+      )
+  }
+}

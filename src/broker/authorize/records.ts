@@ -1,0 +1,165 @@
+import type { JsonObject } from '../../lib/json.ts'
+import type { EngineRefusal, JudgedRequest, Outcome, Target } from '../../proxy/gate.ts'
+import { useApproval } from '../approval/use.ts'
+import type { Context } from '../context.ts'
+import { type Denial, Denied } from './denial.ts'
+import { Outcomes } from './outcomes.ts'
+import type { PlacedOperation } from './places.ts'
+import type { Task, TaskGrant } from './task.ts'
+import { operationFacts, type RuledOperation } from './words.ts'
+
+export interface AllowedFacts {
+  readonly grant: TaskGrant | null
+  readonly provider: string
+  readonly ruled: readonly RuledOperation[]
+  readonly placed: readonly PlacedOperation[]
+  readonly approval: { readonly id: string; readonly binding: string } | null
+  /** Which credential goes upstream; `none`: the request carried none and gets none. */
+  readonly credential: 'minted' | 'connection' | 'none' | 'answered here'
+}
+
+/**
+ * What is written down of a task's requests: the decision before anything leaves, the outcome after.
+ * Method, host, names, places and rules; never a path, a query, a field or a body, which may hold secrets.
+ */
+export class Records {
+  readonly #context: Context
+  readonly #task: Task
+  readonly #outcomes: Outcomes
+  /** Requests whose decision said `allowed`, until their outcome. */
+  readonly #open = new Map<number, string | null>()
+
+  constructor(context: Context, task: Task) {
+    this.#context = context
+    this.#task = task
+    this.#outcomes = new Outcomes(context)
+  }
+
+  /**
+   * Resolves when the decision is durable. In the same transaction it is made sure that the lease
+   * is still active, and an approval is used up: whichever comes first, revocation or request, the
+   * other sees it. Throws `Denied` when the lease has ended.
+   */
+  async allowed(request: JudgedRequest, facts: AllowedFacts): Promise<void> {
+    const { lease } = this.#task
+    const { grant, provider, ruled, placed, approval, credential } = facts
+    const data: JsonObject = {
+      ...whereOf(request),
+      grant: grant?.name ?? null,
+      provider,
+      verdict: 'allowed',
+      environment: this.#task.environment,
+      ...operationFacts(ruled, placed),
+      credential,
+      ...(approval !== null && { approval: approval.id }),
+    }
+    await this.#context.store.write(async (writer) => {
+      // By the clock as well: whoever ends leases may be late, after a sleep for instance.
+      const over = this.#context.now() >= this.#task.expiresAt
+      if (over || (await writer.state(lease)) !== 'active') throw ended(lease)
+      if (approval !== null) {
+        await useApproval(this.#context, writer, approval.id, lease, approval.binding)
+      }
+      await writer.append({ type: 'request.allowed', lease, data })
+      if (grant) {
+        await writer.countRequest(lease, grant.name, approval === null ? 'allowed' : 'approved')
+      }
+    })
+    this.#open.set(request.id, grant?.name ?? null)
+  }
+
+  async denied(
+    request: JudgedRequest,
+    grant: TaskGrant | undefined,
+    provider: string | null,
+    denial: Denial,
+  ): Promise<void> {
+    const { lease } = this.#task
+    const { foreign } = denial
+    const fingerprint = foreign === undefined ? undefined : this.#context.fingerprint(foreign)
+    const data: JsonObject = {
+      ...whereOf(request),
+      grant: grant?.name ?? null,
+      provider,
+      verdict: 'denied',
+      environment: this.#task.environment,
+      code: denial.code,
+      operation: denial.operation ?? null,
+      risk: denial.risk ?? null,
+      rule: denial.rule ?? null,
+      detail: denial.detail,
+      ...(denial.approval !== undefined && { approval: denial.approval }),
+      ...(fingerprint !== undefined && { fingerprint }),
+    }
+    await this.#context.store
+      .write(async (writer) => {
+        await writer.append({ type: 'request.denied', lease, data })
+        if (grant) await writer.countRequest(lease, grant.name, 'denied')
+        if (fingerprint !== undefined) {
+          await writer.noteForeign(lease, request.host, fingerprint, this.#context.now())
+        }
+      })
+      // A refusal that cannot be recorded is still a refusal.
+      .catch((error: unknown) => this.#context.log.error('a refusal could not be recorded', error))
+  }
+
+  async egressDenied({ host, port, from }: Target, code: string): Promise<void> {
+    const data = { host, port, from, code, verdict: 'denied' }
+    await this.#context.store
+      .write((writer) => writer.append({ type: 'egress.denied', lease: this.#task.lease, data }))
+      .catch((error: unknown) => this.#context.log.error('a refusal could not be recorded', error))
+  }
+
+  /** What the engine turned away by itself; its words name at most a host. */
+  async engineRefused({ code, detail, request, target }: EngineRefusal): Promise<void> {
+    const where = request ?? target
+    const data: JsonObject = {
+      host: where?.host ?? null,
+      port: where?.port ?? null,
+      method: request?.method ?? null,
+      request: request?.id ?? null,
+      verdict: 'denied',
+      code,
+      detail,
+    }
+    const type = code === 'egress_denied' ? 'egress.denied' : 'request.denied'
+    this.#outcomes.add({ type, lease: this.#task.lease, data })
+  }
+
+  ended(outcome: Outcome): void {
+    const { request } = outcome
+    // Tunnels and plain requests to other hosts are nobody's operations.
+    if (!request || !this.#open.has(request.id)) return
+    const grant = this.#open.get(request.id) ?? null
+    this.#open.delete(request.id)
+    this.#outcomes.add({
+      type: 'request.ended',
+      lease: this.#task.lease,
+      data: {
+        request: request.id,
+        grant,
+        status: outcome.status ?? null,
+        bytesUp: outcome.bytesUp,
+        bytesDown: outcome.bytesDown,
+        durationMs: Math.round(outcome.durationMs),
+        end: outcome.end,
+      },
+    })
+  }
+
+  flush(): Promise<void> {
+    return this.#outcomes.flush()
+  }
+}
+
+function whereOf({ id, host, port, method, protocol }: JudgedRequest): JsonObject {
+  return { request: id, host, port, method, protocol }
+}
+
+function ended(lease: string): Denied {
+  return new Denied({
+    code: 'lease_ended',
+    detail: `lease ${lease} has ended`,
+    next: 'start a new task: this one is over',
+  })
+}
