@@ -140,7 +140,7 @@ export function call(socketPath, key, method, path, body) {
 }
 
 /** CPU time of a process so far, user and system, in milliseconds; NaN where there is no /proc. */
-function cpuMs(pid) {
+export function cpuMs(pid) {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

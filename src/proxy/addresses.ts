@@ -61,7 +61,8 @@ function embedded(address: string): string | undefined {
   return undefined
 }
 
-function expand(address: string): number[] {
+/** The eight groups of an IPv6 address. */
+export function expand(address: string): number[] {
   const plain = new URL(`http://[${address.split('%', 1)[0]}]`).hostname.slice(1, -1)
   const [left = '', right] = plain.split('::')
   const read = (text: string) =>

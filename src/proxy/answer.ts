@@ -6,8 +6,8 @@ import { GateRefused } from './ask.ts'
 import { discard } from './body.ts'
 import type { Engine } from './engine.ts'
 import { report } from './engine.ts'
-import type { FieldRecord } from './fields.ts'
-import type { JudgedRequest, Refusal, Target } from './gate.ts'
+import { addField, type FieldRecord } from './fields.ts'
+import type { Answer, JudgedRequest, Refusal, Target } from './gate.ts'
 import { engineRefusal, problem, Refused } from './refusal.ts'
 
 export type Incoming = IncomingMessage | Http2ServerRequest
@@ -36,12 +36,15 @@ function refusalFields({ status, fields, body }: Refusal): FieldRecord {
   if (!Number.isInteger(status) || status < 400 || status > 599) {
     throw new RangeError('not a status of a refusal')
   }
+  const written: FieldRecord = Object.create(null)
   for (const [name, value] of fields) {
     validateHeaderName(name)
     validateHeaderValue(name, value)
+    // Lower-case, so that ours below replace it rather than stand beside it.
+    addField(written, name.toLowerCase(), value)
   }
   return {
-    ...Object.fromEntries(fields),
+    ...written,
     'broker-decision': 'deny',
     'cache-control': 'no-store',
     'content-length': String(Buffer.byteLength(body)),
@@ -50,27 +53,53 @@ function refusalFields({ status, fields, body }: Refusal): FieldRecord {
 
 /** Answers with a refusal. Bytes of the request still to come are thrown away, up to a point. */
 export function sendRefusal(
-  { limits }: Engine,
+  engine: Engine,
   request: Incoming,
   response: Outgoing,
   refusal: Refusal,
   close: boolean,
 ): void {
-  if (response.headersSent || response.destroyed) {
-    response.destroy()
-    return
+  if (response.headersSent || response.destroyed) response.destroy()
+  else write(engine, request, response, refusalFields(refusal), refusal, close)
+}
+
+/** The same for what the gate answers by itself. */
+export function sendAnswer(
+  engine: Engine,
+  request: Incoming,
+  response: Outgoing,
+  answer: Answer['answer'],
+  close: boolean,
+): void {
+  const fields: FieldRecord = Object.create(null)
+  for (const [name, value] of answer.fields) addField(fields, name, value)
+  // RFC 9110 §8.6: not with 204; 304 would have to name the length of what it does not send.
+  if (answer.status !== 204 && answer.status !== 304) {
+    fields['content-length'] = String(Buffer.byteLength(answer.body))
   }
-  const fields = refusalFields(refusal)
+  write(engine, request, response, fields, answer, close)
+}
+
+function write(
+  { limits }: Engine,
+  request: Incoming,
+  response: Outgoing,
+  fields: FieldRecord,
+  { status, body }: { readonly status: number; readonly body: string },
+  close: boolean,
+): void {
+  response.sendDate = false
+  const sent = request.method === 'HEAD' ? '' : body
   if ('stream' in response) {
     const { stream } = response
-    response.writeHead(refusal.status, fields)
-    response.end(refusal.body, () => stream.close(constants.NGHTTP2_NO_ERROR))
+    response.writeHead(status, fields)
+    // The client need not send the rest of its body (RFC 9113 §8.1).
+    response.end(sent, () => stream.close(constants.NGHTTP2_NO_ERROR))
     return
   }
-  response.sendDate = false
   if (close) fields['connection'] = 'close'
-  ;(response as ServerResponse).writeHead(refusal.status, fields)
-  response.end(refusal.body)
+  ;(response as ServerResponse).writeHead(status, fields)
+  response.end(sent)
   if (!request.readableEnded) discard(request, limits.drainBytes, () => request.socket.destroy())
 }
 

@@ -1,5 +1,15 @@
 import type { Engine } from './engine.ts'
-import type { Allow, Inspect, JudgedRequest, Refusal, Route, Target, Tunnel } from './gate.ts'
+import type {
+  Allow,
+  Answer,
+  Inspect,
+  JudgedRequest,
+  Refusal,
+  Route,
+  Target,
+  Tunnel,
+  Verdict,
+} from './gate.ts'
 import { Refused } from './refusal.ts'
 
 /** Thrown to carry the gate's own refusal to the place that answers. */
@@ -23,26 +33,29 @@ export async function askRoute(
   throw refusalOf(route, 'egress_denied')
 }
 
-/** Whether the request may go; throws as `askRoute` does, and with the signal's reason when it fires. */
+/**
+ * Whether the request may go, or is answered here; throws as `askRoute` does, and with the signal's
+ * reason when it fires.
+ */
 export async function askJudge(
   { gate, limits }: Engine,
   request: JudgedRequest,
   signal: AbortSignal,
-): Promise<Allow | Inspect> {
+): Promise<Allow | Inspect | Answer> {
   const verdict = await answered(
     () => gate.judge(request, signal),
     limits.judgeMs,
     signal,
     'operation_denied',
   )
-  if (verdict.kind === 'allow') return verdict
+  if (verdict.kind === 'allow' || verdict.kind === 'answer') return verdict
   if (verdict.kind === 'inspect' && Number.isSafeInteger(verdict.limit)) return verdict
   throw refusalOf(verdict, 'operation_denied')
 }
 
 type Denial = 'egress_denied' | 'operation_denied'
 
-function refusalOf(answer: Route | Inspect | Allow, denial: Denial): Error {
+function refusalOf(answer: Route | Verdict, denial: Denial): Error {
   if (answer.kind === 'refuse' && answer.refusal) return new GateRefused(answer.refusal)
   return new Refused(denial, 'the broker gave no clear answer')
 }

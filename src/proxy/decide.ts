@@ -3,12 +3,17 @@ import { askJudge } from './ask.ts'
 import { readWhole } from './body.ts'
 import type { Engine } from './engine.ts'
 import { isFraming, isHop } from './fields.ts'
-import type { Allow, JudgedRequest } from './gate.ts'
+import type { Allow, Answer, JudgedRequest } from './gate.ts'
 import { Refused } from './refusal.ts'
 
 export interface Decision {
   readonly request: JudgedRequest
   readonly allow: Allow
+}
+
+export interface Answered {
+  readonly request: JudgedRequest
+  readonly answer: Answer['answer']
 }
 
 export interface BodySource {
@@ -29,8 +34,9 @@ export async function decide(
   request: JudgedRequest,
   body: BodySource,
   signal: AbortSignal,
-): Promise<Decision> {
+): Promise<Decision | Answered> {
   const first = await askJudge(engine, request, signal)
+  if (first.kind === 'answer') return { request, answer: writable(first) }
   if (first.kind === 'allow') {
     if (first.body !== undefined) throw unclear()
     return { request, allow: checked(first) }
@@ -43,19 +49,41 @@ export async function decide(
   const bytes = await readWhole(body.stream, first.limit, engine.limits.inspectMs, signal)
   const whole = { ...request, body: bytes }
   const second = await askJudge(engine, whole, signal)
+  if (second.kind === 'answer') return { request: whole, answer: writable(second) }
   if (second.kind !== 'allow') throw unclear()
   return { request: whole, allow: checked(second) }
 }
 
 const unclear = () => new Refused('operation_denied', 'the broker gave no clear answer')
 
+const usable = (name: string, value: string) =>
+  TOKEN.test(name) && !isHop(name) && !isFraming(name) && VALUE.test(value)
+
 function checked(allow: Allow): Allow {
-  for (const [name, value] of allow.set ?? []) {
-    const usable =
-      TOKEN.test(name) && !isHop(name) && !isFraming(name) && VALUE.test(value.reveal())
-    if (!usable) throw unclear()
-  }
+  for (const [name, value] of allow.set ?? []) if (!usable(name, value.reveal())) throw unclear()
   return allow
+}
+
+/** Statuses whose answer ends with its head (RFC 9110 §15.3.5, §15.3.6, §15.4.5). */
+const BODILESS: ReadonlySet<number> = new Set([204, 205, 304])
+
+/** A copy, so that what was checked is what is written. */
+function writable({ answer }: Answer): Answer['answer'] {
+  try {
+    const { status, body } = answer
+    const fields = answer.fields.map(([name, value]) => [name.toLowerCase(), value] as const)
+    const fits =
+      Number.isInteger(status) &&
+      status >= 200 &&
+      status <= 599 &&
+      typeof body === 'string' &&
+      !(BODILESS.has(status) && body !== '') &&
+      fields.every(([name, value]) => typeof value === 'string' && usable(name, value))
+    if (fits) return { status, fields, body }
+  } catch {
+    // Of a shape not listed: the same as no answer.
+  }
+  throw unclear()
 }
 
 /** The fields as they go upstream, names and values in turn. The one place where secrets are put in. */

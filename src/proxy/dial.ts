@@ -13,8 +13,15 @@ import type { Sockets } from './sockets.ts'
 export interface Dialer {
   /** An open TCP connection to a checked address. Throws `egress_denied` or `upstream_failed`. */
   plain(destination: Destination): Promise<Socket>
-  /** The same with TLS on it: HTTP/1.1, certificate and name verified. `ca`: PEM, trusted as well. */
-  secure(destination: Destination, ca: string | undefined): Promise<TLSSocket>
+  /**
+   * The same with TLS on it, certificate and name verified. `ca`: PEM, trusted as well. `protocols`:
+   * what is offered by ALPN, best first; the socket's `alpnProtocol` says what the server took.
+   */
+  secure(
+    destination: Destination,
+    ca: string | undefined,
+    protocols: readonly ('h2' | 'http/1.1')[],
+  ): Promise<TLSSocket>
 }
 
 export interface DialParts {
@@ -45,7 +52,7 @@ export function createDialer(parts: DialParts): Dialer {
     })
     return opened(parts.sockets.add(socket), 'connect', destination, parts.connectMs)
   }
-  const secure = async (destination: Destination, ca: string | undefined) => {
+  const secure: Dialer['secure'] = async (destination, ca, protocols) => {
     const socket = await plain(destination)
     const { host } = destination
     const tls = tlsConnect({
@@ -53,7 +60,7 @@ export function createDialer(parts: DialParts): Dialer {
       host,
       ...(isIP(host) === 0 && { servername: host }),
       secureContext: contextFor(contexts, ca),
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...protocols],
       // Said outright: the environment variable that turns verification off must not reach us.
       rejectUnauthorized: true,
     })

@@ -1,5 +1,13 @@
+import { constants } from 'node:http2'
 import type { Socket } from 'node:net'
-import { type About, type Incoming, type Outgoing, refusalFor, sendRefusal } from './answer.ts'
+import {
+  type About,
+  type Incoming,
+  type Outgoing,
+  refusalFor,
+  sendAnswer,
+  sendRefusal,
+} from './answer.ts'
 import { formatAuthority } from './authority.ts'
 import { discard, Meter } from './body.ts'
 import { type Decision, decide, outgoingFields } from './decide.ts'
@@ -10,6 +18,10 @@ import { nameOf, Refused } from './refusal.ts'
 import { type Channel, type RawHead, readHead } from './request-head.ts'
 import { type Origin, readOrigin } from './upstreams.ts'
 
+/**
+ * Also a client that only ended its side: closed and half-closed look the same from here, and what
+ * nobody waits for any more is not to be carried out. Tunnels pass a half-close on.
+ */
 class ClientGone extends Error {
   override readonly name = 'ClientGone'
 }
@@ -58,7 +70,9 @@ export async function exchange(engine: Engine, arrival: Arrival): Promise<void> 
     const body = { stream: request, proceed: () => proceed(arrival) }
     const decision = await decide(engine, judged, body, abort.signal)
     about = { request: decision.request }
-    await carryOut(engine, arrival, channel, decision, abort.signal)
+    if ('answer' in decision) {
+      sendAnswer(engine, request, response, decision.answer, mustClose(arrival, about))
+    } else await carryOut(engine, arrival, channel, decision, abort.signal)
   } catch (error) {
     if (error instanceof ClientGone) response.destroy()
     else if (response.headersSent) cut(request, response)
@@ -113,6 +127,8 @@ function pass(arrival: Arrival): Carry {
     if (typeof length === 'number' && (length > 0 || hasField(arrival.raw, 'content-length'))) {
       fields.push('content-length', String(length))
     }
+    // Ours to say, for this hop: trailers are passed on. gRPC servers refuse who does not say it.
+    if (wantsTrailers(arrival.raw)) fields.push('te', 'trailers')
     if (streamed) proceed(arrival)
     const meter = streamed ? new Meter(arrival.request, engine.limits.bodyIdleMs) : undefined
     const { method, target } = request
@@ -136,7 +152,13 @@ const sameOrigin = ({ scheme, host, port, reserved }: Channel) => ({
 const hasField = ({ rawFields }: RawHead, wanted: string) =>
   rawFields.some((name, at) => at % 2 === 0 && name.toLowerCase() === wanted)
 
+/** RFC 9113 §8.2.2: in HTTP/2 the field has this value or is not there. */
+const wantsTrailers = ({ protocol, rawFields }: RawHead) =>
+  protocol === 'h2' &&
+  rawFields.some((name, at) => at % 2 === 0 && name === 'te' && rawFields[at + 1] === 'trailers')
+
 const proceeded = new WeakSet<Arrival>()
+
 function proceed(arrival: Arrival): void {
   if (!arrival.waits || proceeded.has(arrival)) return
   proceeded.add(arrival)
@@ -144,26 +166,28 @@ function proceed(arrival: Arrival): void {
 }
 
 /**
- * After a refusal the next bytes on an HTTP/1 connection have to be a new request: where a body may
- * or may not follow, or its end is in doubt, the connection ends. Otherwise the body is thrown away:
- * a connection closed in the midst of it would take the answer along.
+ * After a refusal the next bytes on an HTTP/1 connection have to be a new request. Where the head
+ * leaves the end of its body in doubt the connection ends; where the client was never told to go on
+ * and may send the body or not, node ends it. Otherwise the body is thrown away: a connection closed
+ * in the midst of it would take the answer along.
  */
-function mustClose({ raw, waits }: Arrival, { request }: About): boolean {
-  if (raw.protocol === 'h2') return false
-  if (!request) return hasField(raw, 'transfer-encoding') || hasField(raw, 'content-length')
-  return waits
+function mustClose({ raw }: Arrival, { request }: About): boolean {
+  if (raw.protocol === 'h2' || request) return false
+  return hasField(raw, 'transfer-encoding') || hasField(raw, 'content-length')
 }
 
 /** The upstream answered before it had the body: what the client still sends goes nowhere. */
-function abandon({ limits }: Engine, { request }: Arrival): void {
+function abandon({ limits }: Engine, { request, response }: Arrival): void {
   discard(request, limits.drainBytes, () => {
     if (!('stream' in request)) request.socket.destroy()
   })
+  if ('stream' in request && response.writableFinished) {
+    request.stream.close(constants.NGHTTP2_NO_ERROR)
+  }
 }
 
 /** An answer that broke off must not look whole: the client sees a reset, not an end. */
 function cut(request: Incoming, response: Outgoing): void {
-  if ('stream' in response)
-    response.stream.close(2) // INTERNAL_ERROR
+  if ('stream' in response) response.stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   else (request.socket as Socket).destroy()
 }

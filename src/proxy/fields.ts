@@ -82,7 +82,7 @@ export function responseFields(raw: readonly string[]): FieldRecord {
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = (raw[at] ?? '').toLowerCase()
     if (isHop(name) || name === 'alt-svc' || dropped.has(name)) continue
-    add(fields, name, raw[at + 1] ?? '')
+    addField(fields, name, raw[at + 1] ?? '')
   }
   return fields
 }
@@ -93,7 +93,7 @@ export function trailerFields(raw: readonly string[]): FieldRecord {
   return fields
 }
 
-function add(fields: FieldRecord, name: string, value: string): void {
+export function addField(fields: FieldRecord, name: string, value: string): void {
   const before = fields[name]
   if (before === undefined) fields[name] = value
   else if (Array.isArray(before)) before.push(value)

@@ -18,8 +18,11 @@ export interface Progress {
 }
 
 /**
- * Sends the request and streams the answer back, at the pace of the slower side. Resolves when the
- * client has it whole; rejects when the upstream fails or `signal` fires.
+ * Sends the request and streams the answer back, at the pace of the slower side, with its trailers.
+ * Resolves when the client has it whole; rejects when the upstream fails or `signal` fires.
+ *
+ * Trailers of the request do not go: they come after the judgement, and a streamed body is already
+ * on its way then. RFC 9110 §6.5 lets a recipient drop them.
  */
 export function forward(
   dispatcher: Dispatcher,
@@ -125,8 +128,11 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 }
 
-/** The library hands out lists of names and values in turn, as bytes. */
+/** The library hands out lists of names and values in turn, as bytes; of HTTP/2, a record. */
 function strings(raw: unknown): string[] {
-  if (!Array.isArray(raw)) return []
-  return raw.map((part) => (Buffer.isBuffer(part) ? part.toString('latin1') : String(part)))
+  if (Array.isArray(raw)) {
+    return raw.map((part) => (Buffer.isBuffer(part) ? part.toString('latin1') : String(part)))
+  }
+  const pairs = Object.entries((raw ?? {}) as Record<string, string | string[]>)
+  return pairs.flatMap(([name, value]) => [value].flat().flatMap((one) => [name, String(one)]))
 }

@@ -53,12 +53,31 @@ export interface Tunnel {
   readonly reserved?: boolean
 }
 
-export type Verdict = Allow | Inspect | { readonly kind: 'refuse'; readonly refusal: Refusal }
+export type Verdict =
+  | Allow
+  | Inspect
+  | Answer
+  | { readonly kind: 'refuse'; readonly refusal: Refusal }
 
 /** The whole body is read first (at most `limit` bytes, else `request_too_large`), then judged again. */
 export interface Inspect {
   readonly kind: 'inspect'
   readonly limit: number
+}
+
+/**
+ * The gate answers by itself, before or after `inspect`: nothing goes upstream and there is no
+ * outcome. The client gets it as it stands here, without `Broker-Decision`. The status is 200–599;
+ * 204, 205 and 304 have an empty body; framing, hop-by-hop and `broker-` names are a denial, like
+ * everything else that cannot be written. The length is written by the engine; HEAD gets no body.
+ */
+export interface Answer {
+  readonly kind: 'answer'
+  readonly answer: {
+    readonly status: number
+    readonly fields: readonly Field[]
+    readonly body: string
+  }
 }
 
 export interface Allow {

@@ -1,6 +1,6 @@
-import { setMaxListeners } from 'node:events'
-import { chmodSync } from 'node:fs'
+import { once, setMaxListeners } from 'node:events'
 import type { Server } from 'node:http'
+import { BrokerError } from '../errors.ts'
 import { OwnPorts, type Resolve, resolveName } from './addresses.ts'
 import { CertificateAuthority } from './certificates.ts'
 import { createDialer } from './dial.ts'
@@ -16,10 +16,20 @@ export interface ListenerOptions {
   /** Stands in refusals and in the subject of the CA certificate. */
   readonly lease: string
   readonly gate: Gate
-  /** A random port on 127.0.0.1, or a unix socket (0600) in a folder that is the caller's alone. */
+  /**
+   * A random port on 127.0.0.1, or a unix socket (0600, removed by `close`) in a folder that is the
+   * caller's alone. To the port any process of this machine may connect, also another user's: nobody
+   * is let in for where they come from. It is the phantom in the request that proves the lease, always.
+   */
   readonly at: 'loopback' | { readonly path: string }
   /** When the CA's certificates lapse: the latest the lease can end. */
   readonly notAfter: Date
+  /**
+   * Every host the gate may say `intercept` for, without patterns: a name includes those below it. Clients then trust
+   * the CA for these alone: a connection that is ended here by mistake fails instead of being read.
+   * A refusal inside TLS for any other name cannot be read either.
+   */
+  readonly hosts?: readonly string[]
   /** Shared by all listeners of a process, so that none is reached through another. */
   readonly ownPorts?: OwnPorts
   readonly limits?: Partial<Limits>
@@ -31,7 +41,10 @@ export interface Listener {
   readonly port: number
   /** The CA certificate, PEM. */
   readonly ca: string
-  /** The CA certificate and the public roots in one text, for clients that replace their roots. */
+  /**
+   * The CA certificate, the public roots and the machine's own in one PEM text of `CERTIFICATE` blocks
+   * alone, for clients that replace their roots.
+   */
   readonly bundle: string
   /** Open sockets, both directions. */
   readonly open: number
@@ -42,11 +55,16 @@ export interface Listener {
   close(): Promise<void>
 }
 
-/** Opens one lease's proxy. The listener is the task's identity: nothing else tells leases apart. */
+/**
+ * Opens one lease's proxy. The listener says which lease a connection is for; that whoever connects
+ * may act for it, the gate finds in each request. Throws `conflict` when something is at the path
+ * already, which is left as it is.
+ */
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const limits = { ...LIMITS, ...options.limits }
   const own = options.ownPorts ?? new OwnPorts()
-  const authority = await CertificateAuthority.create(options.lease, new Date(), options.notAfter)
+  const { lease, notAfter, hosts } = options
+  const authority = await CertificateAuthority.create(lease, new Date(), notAfter, hosts)
   const sockets = new Sockets()
   const resolve = options.resolve ?? resolveName
   const dialer = createDialer({ resolve, own, sockets, connectMs: limits.connectMs })
@@ -55,7 +73,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   setMaxListeners(0, end.signal)
   let ids = 0
   const engine: Engine = {
-    lease: options.lease,
+    lease,
     gate: options.gate,
     limits,
     sockets,
@@ -92,18 +110,43 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
 }
 
 async function listen(server: Server, at: ListenerOptions['at']): Promise<number> {
-  const umask = at === 'loopback' ? undefined : process.umask(0o177)
   try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject)
-      if (at === 'loopback') server.listen(0, '127.0.0.1', resolve)
-      else server.listen(at.path, resolve)
-    })
-  } finally {
-    if (umask !== undefined) process.umask(umask)
+    const listening = once(server, 'listening')
+    if (at === 'loopback') server.listen(0, '127.0.0.1')
+    else bind(server, at.path)
+    await listening
+  } catch (error) {
+    throw cannotListen(at, error)
   }
-  if (at !== 'loopback') chmodSync(at.path, 0o600)
   server.on('error', () => {})
   const address = server.address()
   return typeof address === 'object' && address ? address.port : 0
+}
+
+/**
+ * The socket is never there with wider rights, not even for a moment. The mask is the process's, so
+ * it is set around the call alone, which binds before it returns: a folder made under it would be
+ * one that nobody can enter.
+ */
+function bind(server: Server, path: string): void {
+  const before = process.umask(0o177)
+  try {
+    server.listen(path)
+  } finally {
+    process.umask(before)
+  }
+}
+
+function cannotListen(at: ListenerOptions['at'], cause: unknown): BrokerError {
+  const place = at === 'loopback' ? '127.0.0.1' : at.path
+  if ((cause as NodeJS.ErrnoException).code === 'EADDRINUSE') {
+    return new BrokerError('conflict', `something else is at "${place}" already`, {
+      hint: 'remove it when it is not in use, or choose another path',
+      cause,
+    })
+  }
+  return new BrokerError('internal', `the proxy cannot listen at "${place}"`, {
+    hint: 'look at the limits on open files and, for a path, at its length and its folder',
+    cause,
+  })
 }

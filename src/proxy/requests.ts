@@ -10,6 +10,7 @@ import type { Channel, RawHead } from './request-head.ts'
 import { webSocket } from './upgrade.ts'
 
 interface Current {
+  readonly request: Incoming
   readonly response: Outgoing
   readonly abort: AbortController
 }
@@ -62,9 +63,13 @@ export class Requests {
     if (this.#broken.has(socket)) return
     this.#broken.add(socket)
     const current = this.#current.get(socket)
-    if (!socket.writable || error.code === 'ECONNRESET') socket.destroy()
+    // The rest of a body that nobody wanted: its request has had its answer.
+    const unwanted = current && isOver(current) && !(current.request as IncomingMessage).complete
+    if (!socket.writable || error.code === 'ECONNRESET' || unwanted) socket.destroy()
     else if (current && !isOver(current)) {
-      // Its own answer says so, if it has not begun; two answers to one request would be a lie.
+      // Its own answer says so, if it has not begun; two answers to one request would be a lie. It
+      // is the last one: the parser is of no more use, and nobody else closes such a connection.
+      if (!('stream' in current.response)) current.response.shouldKeepAlive = false
       current.abort.abort(parserRefusal(error))
     } else writeRefusal(socket, refusalFor(this.#engine, parserRefusal(error), {}))
   }
@@ -76,7 +81,7 @@ export class Requests {
   #pipelined(request: IncomingMessage, response: Outgoing, abort: AbortController): boolean {
     const current = this.#current.get(request.socket)
     if (!current || isOver(current)) {
-      this.#current.set(request.socket, { response, abort })
+      this.#current.set(request.socket, { request, response, abort })
       return false
     }
     this.#refuse(request, response, malformed('the request came before the last one was answered'))

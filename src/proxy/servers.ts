@@ -40,8 +40,12 @@ export function serve(engine: Engine, authority: CertificateAuthority): Server {
     authority,
     sockets,
     handshakeMs: limits.helloMs,
-    speak: (socket: TLSSocket) =>
-      (socket.alpnProtocol === 'h2' ? http2 : server).emit('connection', socket),
+    speak: (socket: TLSSocket) => {
+      if (socket.alpnProtocol !== 'h2') return server.emit('connection', socket)
+      // Half-open like the connection below it; a session does not notice that its client has left.
+      socket.allowHalfOpen = false
+      return http2.emit('connection', socket)
+    },
   })
   const ends: Ends = {
     tls: (socket, name, where) => tls.end(socket, name, where),

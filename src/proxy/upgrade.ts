@@ -33,7 +33,7 @@ export function webSocket(response: ServerResponse, client: Duplex, head: Buffer
   return async (engine, { request, allow }, origin, progress, signal) => {
     const upstream =
       origin.scheme === 'https'
-        ? await engine.dialer.secure(origin, origin.ca)
+        ? await engine.dialer.secure(origin, origin.ca, ['http/1.1'])
         : await engine.dialer.plain(origin)
     try {
       signal.throwIfAborted()

@@ -60,8 +60,9 @@ export class Upstreams {
 
   #open(origin: Origin): Pool {
     return new Pool(origin.text, {
-      allowH2: false,
-      pipelining: 1,
+      // Where the server takes it: gRPC needs its trailers, and a hundred streams one connection.
+      allowH2: true,
+      pipelining: 1, // of HTTP/1.1; streams of HTTP/2 are not held up by it
       headersTimeout: this.#limits.responseHeadMs,
       bodyTimeout: 0, // an event stream may be silent for hours; TCP keep-alive finds dead peers
       keepAliveTimeout: 10_000,
@@ -69,7 +70,7 @@ export class Upstreams {
       connect: (_options, done) => {
         const socket =
           origin.scheme === 'https'
-            ? this.#dialer.secure(origin, origin.ca)
+            ? this.#dialer.secure(origin, origin.ca, ['h2', 'http/1.1'])
             : this.#dialer.plain(origin)
         socket.then(
           (open) => done(null, open),

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { connect as connectTls, rootCertificates } from 'node:tls'
+import { connect as connectTls } from 'node:tls'
 import { inspect } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { addressesOf, isReserved, OwnPorts } from '../../src/proxy/addresses.ts'
@@ -182,12 +182,6 @@ describe('the authority of a lease', () => {
         new X509Certificate(authority.pem).publicKey,
       ),
     ).toBe(false)
-  })
-
-  it('is bundled with the public roots', () => {
-    const blocks = authority.bundle().match(/-----BEGIN CERTIFICATE-----/g)
-    expect(blocks).toHaveLength(rootCertificates.length + 1)
-    expect(authority.bundle().startsWith(authority.pem.trimEnd())).toBe(true)
   })
 })
 

@@ -1,0 +1,122 @@
+// The client of bench/proxy.mjs: keep-alive connections, a CONNECT and a TLS handshake each, and one
+// request at a time on each. It writes bytes made beforehand, so that what it costs itself is little
+// and the same for every proxy.
+import { once } from 'node:events'
+import net from 'node:net'
+import tls from 'node:tls'
+import { BODY, PATH } from './proxy-document.mjs'
+
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
+const LAST_CHUNK = Buffer.from('0\r\n\r\n')
+
+/** One open connection by way of a proxy. `proxy`: port, ca, authority and the credential it wants. */
+export class Connection {
+  #socket
+  #request
+  #pieces = Buffer.alloc(0)
+  #waiting = null
+
+  static async open({ port, ca, host, authority, token }) {
+    const below = net.connect(port, '127.0.0.1').setNoDelay(true)
+    below.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`)
+    const [answer] = await once(below, 'data')
+    if (!/^HTTP\/1\.[01] 200/.test(answer)) throw new Error(`CONNECT was refused: ${answer}`)
+    const socket = tls.connect({ socket: below, servername: host, ca })
+    await once(socket, 'secureConnect')
+    return new Connection(socket, authority.replace(/:443$/, ''), token)
+  }
+
+  constructor(socket, authority, token) {
+    const fields = [
+      `POST ${PATH} HTTP/1.1`,
+      `Host: ${authority}`,
+      `Project-Access-Token: ${token}`,
+      'Content-Type: application/json',
+      `Content-Length: ${Buffer.byteLength(BODY)}`,
+    ]
+    this.#request = Buffer.from(`${fields.join('\r\n')}\r\n\r\n${BODY}`)
+    this.#socket = socket
+    socket.on('data', (piece) => this.#take(piece))
+    socket.on('error', (error) => this.#waiting?.reject(error))
+    socket.on('close', () => this.#waiting?.reject(new Error('the proxy closed the connection')))
+  }
+
+  /** Resolves when the whole answer is there; rejects for any status but 200. */
+  ask() {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+      this.#socket.write(this.#request)
+    })
+  }
+
+  close() {
+    this.#socket.destroy()
+  }
+
+  #take(piece) {
+    this.#pieces = this.#pieces.length === 0 ? piece : Buffer.concat([this.#pieces, piece])
+    const end = this.#pieces.indexOf(END_OF_HEAD)
+    if (end < 0) return
+    const head = this.#pieces.toString('latin1', 0, end)
+    const length = /\r\ncontent-length: *(\d+)/i.exec(head)
+    const whole = length
+      ? this.#pieces.length >= end + END_OF_HEAD.length + Number(length[1])
+      : this.#pieces.subarray(-LAST_CHUNK.length).equals(LAST_CHUNK)
+    if (!whole) return
+    const { resolve, reject } = this.#waiting
+    const text = this.#pieces
+    this.#waiting = null
+    this.#pieces = Buffer.alloc(0)
+    if (head.startsWith('HTTP/1.1 200')) resolve()
+    else reject(new Error(`not what was asked for: ${text}`))
+  }
+}
+
+/** `count` requests, as fast as `connections` can ask one after the other; requests per second. */
+export async function throughput(proxy, connections, seconds) {
+  const open = await openMany(proxy, connections)
+  const started = performance.now()
+  const end = started + seconds * 1000
+  let done = 0
+  await Promise.all(
+    open.map(async (connection) => {
+      for (; performance.now() < end; done++) await connection.ask()
+    }),
+  )
+  const took = performance.now() - started
+  for (const connection of open) connection.close()
+  return { done, perSecond: done / (took / 1000) }
+}
+
+/**
+ * Latencies at a fixed rate, in milliseconds. A request is sent when its time comes, whether earlier
+ * ones are answered or not, as long as one of the connections is free; its wait for one counts.
+ */
+export async function latencies(proxy, connections, perSecond, count) {
+  const free = await openMany(proxy, connections)
+  const all = [...free]
+  const times = []
+  const asking = []
+  const waiting = []
+  const one = async (asked) => {
+    const connection = free.pop() ?? (await new Promise((next) => waiting.push(next)))
+    await connection.ask()
+    times.push(performance.now() - asked)
+    const next = waiting.shift()
+    if (next) next(connection)
+    else free.push(connection)
+  }
+  const started = performance.now()
+  for (let sent = 0; sent < count; sent++) {
+    const early = started + (sent * 1000) / perSecond - performance.now()
+    if (early > 0) await new Promise((due) => setTimeout(due, early))
+    asking.push(one(performance.now()))
+  }
+  await Promise.all(asking)
+  for (const connection of all) connection.close()
+  return times
+}
+
+function openMany(proxy, count) {
+  return Promise.all(Array.from({ length: count }, () => Connection.open(proxy)))
+}
