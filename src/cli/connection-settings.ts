@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { BrokerError } from '../errors.ts'
+import { certificateBlocks, isCertificate } from './certificates.ts'
 import { readBytes } from './input.ts'
 
 interface ConnectFlags {
@@ -8,13 +9,19 @@ interface ConnectFlags {
   readonly 'ca-file'?: string | undefined
 }
 
-/** The settings of a connection from its flags. Values are never repeated in an error. */
+/** More than all public roots together. */
+const MOST_BYTES = 256 * 1024
+
+/**
+ * The settings of a connection from its flags. Values are never repeated in an error. Of `--ca-file` the
+ * certificates themselves go along (`ca`), for they are what was meant: the file may change, and its
+ * path (`caFile`) is only shown.
+ */
 export function connectionSettings(flags: ConnectFlags): Record<string, string> {
   const pairs = (flags.set ?? []).map(splitPair)
   if (flags.url !== undefined) pairs.push(['url', checkedUrl(flags.url)])
   if (flags['ca-file'] !== undefined) {
-    readBytes(flags['ca-file']) // a missing file is told here, not by the daemon
-    pairs.push(['caFile', resolve(flags['ca-file'])])
+    pairs.push(['caFile', resolve(flags['ca-file'])], ['ca', certificatesIn(flags['ca-file'])])
   }
   const names = pairs.map(([name]) => name)
   const twice = names.find((name, index) => names.indexOf(name) !== index)
@@ -24,6 +31,27 @@ export function connectionSettings(flags: ConnectFlags): Record<string, string> 
     })
   }
   return Object.fromEntries(pairs)
+}
+
+/** Its certificates and nothing else of the file: a key that stands beside them stays where it is. */
+function certificatesIn(file: string): string {
+  const blocks = certificateBlocks(Buffer.from(readBytes(file)).toString('latin1'))
+  if (blocks.length === 0) {
+    throw new BrokerError('usage', `"${file}" holds no certificate in PEM form`, {
+      hint: 'it needs -----BEGIN CERTIFICATE-----; openssl x509 -inform der -in FILE converts',
+    })
+  }
+  const broken = blocks.findIndex((block) => !isCertificate(block))
+  if (broken >= 0) {
+    throw new BrokerError('usage', `certificate ${broken + 1} in "${file}" cannot be read`, {
+      hint: 'see that the file is whole: openssl x509 -noout -text -in FILE',
+    })
+  }
+  const text = blocks.join('')
+  if (text.length <= MOST_BYTES) return text
+  throw new BrokerError('usage', `"${file}" holds more than 256 KiB of certificates`, {
+    hint: 'give only the ones that sign for that address',
+  })
 }
 
 function splitPair(text: string): [string, string] {

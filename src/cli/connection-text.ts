@@ -1,6 +1,6 @@
 import type { ConnectionList, ConnectResult } from '../api/types.ts'
 import type { JsonObject } from '../lib/json.ts'
-import { findingLines } from './finding-text.ts'
+import { doctorText, findingLines } from './finding-text.ts'
 import { clock } from './moments.ts'
 import { table } from './table.ts'
 import { type Look, visible } from './terminal.ts'
@@ -37,10 +37,12 @@ function settingsText(settings: JsonObject): string {
   return entries.join(' ') || '-'
 }
 
-export function connectText({ connection, findings, replaced }: ConnectResult, look: Look) {
+export function connectText(result: ConnectResult, look: Look) {
+  const { connection, findings, narrowness, replaced } = result
   const verb = replaced ? 'replaced' : 'connected'
   return [
     `${verb} ${visible(connection.name)} (${visible(connection.provider)})`,
     ...findingLines(findings, look),
+    ...(narrowness.length > 0 ? ['', ...doctorText({ sections: narrowness }, look)] : []),
   ]
 }

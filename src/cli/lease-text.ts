@@ -1,4 +1,5 @@
 import type { GrantView, LeaseView } from '../api/types.ts'
+import { foreignKeyText } from './foreign-key-text.ts'
 import { age, clock, left } from './moments.ts'
 import { type Cell, type Column, table } from './table.ts'
 import { type Look, paint, type Style, visible } from './terminal.ts'
@@ -21,11 +22,14 @@ export const NO_TOKENS: readonly string[] = [
   'broker exec --env staging -- COMMAND gets one for as long as COMMAND runs',
 ]
 
-/** A row a lease; below it, on a terminal, how it ended and what is wrong. For a pipe a last field. */
+/**
+ * A row a lease; below it, on a terminal, what its proxy decided, how it ended and what is wrong. For a
+ * pipe a last field.
+ */
 export function leaseRows(leases: readonly LeaseView[], now: number, look: Look): string[] {
   if (!look.terminal) {
     const remarks = (lease: LeaseView) =>
-      [...ending(lease, now), ...troubles(lease, now)].join('; ')
+      [...requests(lease), ...ending(lease, now), ...troubles(lease, now)].join('; ')
     const rows = leases.map((lease) => [...cells(lease, now), { text: remarks(lease) }])
     return table(COLUMNS, rows, look)
   }
@@ -33,7 +37,9 @@ export function leaseRows(leases: readonly LeaseView[], now: number, look: Look)
   const [heading = '', ...rows] = table(COLUMNS, cellRows, look)
   const body = leases.flatMap((lease, index) => [
     rows[index] ?? '',
-    ...ending(lease, now).map((text) => paint(look, 'dim', `  ${visible(text)}`)),
+    ...[...requests(lease), ...ending(lease, now)].map((text) =>
+      paint(look, 'dim', `  ${visible(text)}`),
+    ),
     ...troubles(lease, now).map((text) => `  ${paint(look, 'bad', `! ${visible(text)}`)}`),
   ])
   return [heading, ...body]
@@ -67,9 +73,9 @@ function grantText(grant: GrantView, lease: LeaseView): string {
   return `${grant.name} ${grant.mode}${state}`
 }
 
-/** What a person has to know of: what may still work, and what cannot be ended. */
+/** What a person has to know of: keys that were found, what may still work, what cannot be ended. */
 export function troubles(lease: LeaseView, now: number): string[] {
-  return lease.grants.flatMap((grant) => {
+  const unfinished = lease.grants.flatMap((grant) => {
     const error = grant.lastError === undefined ? '' : `: ${grant.lastError}`
     const until = grant.possiblyLiveUntil
     const possibly = until !== null && Date.parse(until) > now
@@ -79,6 +85,16 @@ export function troubles(lease: LeaseView, now: number): string[] {
       ...(grant.state !== 'stuck' && error !== '' ? [`${grant.name} ${grant.state}${error}`] : []),
     ]
   })
+  return [...lease.foreignCredentials.map(foreignKeyText), ...unfinished]
+}
+
+/** What the proxy decided. Of a native grant nobody sees what is done with it. */
+function requests({ grants }: LeaseView): string[] {
+  return grants
+    .filter((grant) => grant.mode === 'proxied')
+    .map(({ name, requests: { allowed, denied, approved } }) => {
+      return `${name} requests: ${allowed} allowed, ${denied} denied, ${approved} approved`
+    })
 }
 
 function ending({ endedAt, endReason, endNote }: LeaseView, now: number): string[] {

@@ -12,9 +12,10 @@ export const OVERVIEW: readonly string[] = [
   '  broker connect PROVIDER                store a long-lived credential',
   '  broker template init                   write down who may get what, where, how long',
   '  broker audit list                      what was issued, to whom, when it ended',
+  '  broker approvals                       what waits for a person to decide',
   '  broker doctor                          what protects this machine, and what does not',
   '',
-  'broker help lists every command; broker COMMAND --help explains one',
+  'broker demo shows what it is for; broker help lists every command; broker COMMAND --help explains one',
 ]
 
 export const VERSION_LINE = `broker ${VERSION} (${process.platform}-${process.arch}, node ${process.versions.node})`

@@ -23,6 +23,14 @@ export function askSecret(message: string): Promise<Secret> {
   })
 }
 
+/** What is typed, shown while it is, and unchanged. Throws `Interrupted` as `askYesNo` does. */
+export function askText(message: string): Promise<string> {
+  return ask(async (context) => {
+    const { input } = await import('@inquirer/prompts')
+    return input({ message: visible(message) }, context)
+  })
+}
+
 interface Context {
   readonly output: NodeJS.WritableStream
 }

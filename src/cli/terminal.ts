@@ -42,10 +42,12 @@ export function paint(look: Look, style: Style, text: string): string {
   return look.colour && text !== '' ? `\u001b[${SGR[style]}m${text}\u001b[0m` : text
 }
 
-// Controls (C0, DEL, C1), what changes the direction or hides (bidi, zero width, tags, soft
-// hyphen), what breaks lines, and halves of characters.
+// Everything Unicode calls "other" (controls; what changes the direction or has no width; halves of
+// characters; private and unassigned ones, which look like anything), what breaks lines, spaces that
+// are not the space, letters and marks that show nothing, and more accents on a letter than any
+// script has: they climb into other lines.
 const UNSAFE =
-  /[\p{Cc}\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}\p{Cs}]/gu
+  /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}|[\u115f\u1160\u2800\u3164\uffa0]|\u034f|\u17b4|\u17b5|[\u180b-\u180f]|[\ufe00-\ufe0e]|(?<!\p{Extended_Pictographic})\ufe0f|[\u{e0100}-\u{e01ef}]|(?<=\p{M}{4})\p{M}/gu
 
 function escapeUnits(character: string): string {
   let text = ''
@@ -75,6 +77,11 @@ export function print(lines: readonly string[]): void {
 /** Writes as it is: for what draws on the terminal. */
 export function write(text: string): void {
   process.stdout.write(text)
+}
+
+/** Writes beside the answer as it is: for what takes the terminal over while a person is asked. */
+export function writeAside(text: string): void {
+  process.stderr.write(text)
 }
 
 /** Writes a remark for the person. */

@@ -1,51 +1,27 @@
 import { type ClientFrame, type DaemonFrame, SESSION } from '../api/session.ts'
 import type { LeaseRequest, LeaseView } from '../api/types.ts'
-import { BrokerError, isBrokerError } from '../errors.ts'
-import type { Home } from '../lib/home.ts'
+import type { BrokerError } from '../errors.ts'
 import { Secret } from '../lib/secret.ts'
-import { AwakeClock } from './awake-clock.ts'
-import type { Caller, Environment } from './caller.ts'
 import { ensureDaemon, probe } from './daemon-process.ts'
 import { isAway, isCutOff } from './exchange.ts'
-import { garbled, hasCode, outOfReach } from './failure.ts'
+import { hasCode, outOfReach } from './failure.ts'
 import { type Frame, type FrameWait, waitFor } from './frame-wait.ts'
+import { Heartbeat } from './heartbeat.ts'
 import { killHung } from './hung-daemon.ts'
 import { leaseAt } from './lease-at.ts'
+import { lost } from './lost.ts'
 import { monotonic } from './monotonic.ts'
 import { identityOf } from './process-identity.ts'
+import { endedLease, isLeaseOver, recover } from './recovery.ts'
 import { openLine, type SessionLine } from './session-line.ts'
+import type { Issued, Outcome, SessionEvents, SessionPlace, TaskEnd } from './session-terms.ts'
 import { isOlder, VERSION } from './version.ts'
-
-export interface SessionPlace {
-  readonly caller: Caller
-  readonly home: Home
-  readonly env: Environment
-  readonly distFolder: string
-}
-
-export interface SessionEvents {
-  /** The request is on its way: the time for work that need not wait for the answer. */
-  asked(): void
-  /** The lease ended before the task did (TTL, revoked). Told once. */
-  endedEarly(lease: LeaseView | undefined): void
-  /** The daemon went away and did not come back in time. Told once; the session is over. */
-  gone(error: BrokerError): void
-}
-
-export type TaskEnd = { readonly exitCode: number | null; readonly signal: string | null }
-
-/** What became of the lease within `SESSION.confirmMs`. */
-export type Outcome =
-  | { readonly confirmed: true; readonly lease: LeaseView; readonly elapsedMs: number }
-  | { readonly confirmed: false; readonly lease: LeaseView }
 
 type Phase = 'asking' | 'held' | 'ending' | 'over'
 type LeaseFrame = Extract<DaemonFrame, { type: 'lease' }>
 
 /** To a daemon that is there, the answer to the first line takes well under a millisecond. */
 const ANSWER_MS = 5000
-const RETRY_MS = 60
-const POLL_MS = 250
 
 /**
  * A lease and the line it hangs on. The line may break: we come back to the same daemon or to the one
@@ -54,15 +30,14 @@ const POLL_MS = 250
 export class LeaseSession {
   readonly #place: SessionPlace
   readonly #events: SessionEvents
-  readonly #clock: AwakeClock
+  readonly #heartbeat: Heartbeat
   #phase: Phase = 'asking'
   #line: SessionLine | undefined
   #waiting: Pick<FrameWait, 'take' | 'fail'> | undefined
+  #pending = false
   #frame: LeaseFrame | undefined
   #lease: LeaseView | undefined
   #toldEarly = false
-  #lastHeard = 0
-  #lastPing = 0
   #started: { readonly pid: number; received: boolean } | undefined
   #identity: string | undefined
   #recovery: Promise<void> | undefined
@@ -73,30 +48,42 @@ export class LeaseSession {
   constructor(place: SessionPlace, events: SessionEvents) {
     this.#place = place
     this.#events = events
-    this.#clock = new AwakeClock(() => this.#tick())
+    this.#heartbeat = new Heartbeat({
+      ping: () => this.#ping(),
+      silent: () => this.#silent(),
+    })
   }
 
   /**
    * Asks for the lease and returns it with the child's variables. Starts the daemon if there is none.
-   * Throws what the daemon refused with; nothing is held then.
+   * A person's decision is waited for as long as the daemon does. Throws what the daemon refused with;
+   * nothing is held then.
    */
-  async ask(
-    request: LeaseRequest,
-  ): Promise<{ lease: LeaseView; variables: Secret<Readonly<Record<string, string>>> }> {
-    this.#clock.start()
+  async ask(request: LeaseRequest): Promise<Issued> {
+    this.#heartbeat.start()
     const frame = await this.#connect({ type: 'request', request })
+    this.#pending = false
     this.#frame = { ...frame, variables: {} } // they go to the child and are not kept
     this.#lease = frame.lease
-    return { lease: frame.lease, variables: new Secret(frame.variables) }
+    // A daemon older than this version knows of no proxy.
+    return {
+      lease: frame.lease,
+      variables: new Secret(frame.variables),
+      proxy: frame.proxy ?? null,
+    }
   }
 
-  /** Confirms receipt. Only after this may the child be spawned. Replaces a daemon older than we are. */
+  /**
+   * Confirms receipt. Only after this may the child be spawned. Replaces a daemon older than we are,
+   * unless the lease has a proxy, which would end with it.
+   */
   async bind(): Promise<void> {
     this.#send({ type: 'ack' })
     await this.#next('bound')
     this.#phase = 'held'
     const { caller, home, env } = this.#place
-    if (caller.inTask || !isOlder(this.#frame?.daemon.version ?? '', VERSION)) return
+    const { daemon, proxy } = this.#held()
+    if (caller.inTask || proxy || !isOlder(daemon.version, VERSION)) return
     await ensureDaemon(home, env, this.#place)
     await this.#recovery
   }
@@ -139,7 +126,7 @@ export class LeaseSession {
   /** Lets go without a word; the daemon ends the lease. */
   close(): void {
     this.#phase = 'over'
-    this.#clock.stop()
+    this.#heartbeat.stop()
     this.#line?.close()
   }
 
@@ -163,8 +150,12 @@ export class LeaseSession {
   }
 
   #take(frame: DaemonFrame): void {
-    this.#lastHeard = this.#clock.elapsed()
+    this.#heartbeat.heard()
     if (frame.type === 'pong' && this.#started) this.#started.received = true
+    if (frame.type === 'pending' && this.#phase === 'asking') {
+      this.#pending = true
+      this.#events.pending(frame.approval)
+    }
     if (frame.type === 'notice') {
       this.#lease = frame.lease
       if (this.#phase === 'held') this.#tellEarly(frame.lease)
@@ -210,33 +201,30 @@ export class LeaseSession {
       ANSWER_MS,
     )
     this.#line = mine
-    this.#lastHeard = this.#clock.elapsed()
+    this.#heartbeat.heard()
   }
 
   #closed(): void {
     this.#line = undefined
-    if (this.#phase === 'asking') this.#waiting?.fail(lostWhileAsking())
-    else if (this.#recovery !== undefined) this.#waiting?.fail(lostWhileAsking())
-    else if (this.#phase !== 'over') this.#recover(false)
+    if (this.#phase === 'asking' || this.#recovery !== undefined) {
+      this.#waiting?.fail(lost(this.#pending))
+    } else if (this.#phase !== 'over') this.#recover(false)
   }
 
-  #tick(): void {
-    if (this.#phase === 'over' || this.#recovery !== undefined) return
-    const now = this.#clock.elapsed()
-    if (now - this.#lastHeard > SESSION.silenceMs) {
-      if (this.#phase === 'asking') this.#askWhetherAlive()
-      else this.#recover(true)
-      return
-    }
-    if (now - this.#lastPing < SESSION.pingMs) return
-    this.#lastPing = now
+  #ping(): void {
+    if (this.#recovery !== undefined) return
     this.#identity ??= identityOf(this.#frame?.daemon.pid ?? 0)
     this.#send({ type: 'ping' })
   }
 
+  #silent(): void {
+    if (this.#phase === 'over' || this.#recovery !== undefined) return
+    if (this.#phase === 'asking') this.#askWhetherAlive()
+    else this.#recover(true)
+  }
+
   /** A mint may take its time, and frames wait behind it; a daemon that is alive still greets. */
   #askWhetherAlive(): void {
-    this.#lastHeard = this.#clock.elapsed()
     if (this.#place.caller.inTask) return
     probe(this.#place.home).then((found) => {
       if (typeof found === 'object' || this.#phase !== 'asking') return
@@ -254,27 +242,21 @@ export class LeaseSession {
   }
 
   async #comeBack(hung: boolean): Promise<void> {
-    const deadline = this.#clock.elapsed() + SESSION.returnMs
-    let last: unknown
-    if (hung && !this.#place.caller.inTask) {
-      await killHung(this.#place.home, this.#held().daemon.pid, this.#identity)
-    }
-    while (this.#clock.elapsed() < deadline && this.#phase !== 'over') {
-      try {
-        return await this.#resume(deadline - this.#clock.elapsed())
-      } catch (error) {
-        last = error
-        if (hasCode(error, 'lease_ended') || hasCode(error, 'denied')) return this.#noLonger(error)
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS))
-      }
-    }
-    if (this.#phase === 'over') return
-    const error = neverCameBack(last)
-    this.#waiting?.fail(error)
-    if (this.#phase === 'held') {
-      this.close()
-      this.#events.gone(error)
-    }
+    const { caller, home } = this.#place
+    const found = await recover({
+      elapsed: () => this.#heartbeat.elapsed(),
+      wanted: () => this.#phase !== 'over',
+      clear: async () => {
+        if (hung && !caller.inTask) await killHung(home, this.#held().daemon.pid, this.#identity)
+      },
+      resume: (remainingMs) => this.#resume(remainingMs),
+    })
+    if (found.kind === 'ended') await this.#noLonger(found.error)
+    if (found.kind !== 'gone') return
+    this.#waiting?.fail(found.error)
+    if (this.#phase !== 'held') return
+    this.close()
+    this.#events.gone(found.error)
   }
 
   async #resume(remainingMs: number): Promise<void> {
@@ -304,38 +286,23 @@ export class LeaseSession {
     if (this.#ending) this.#send(this.#ending)
   }
 
-  /** The daemon is back and does not know us any more: the lease has ended. */
-  #noLonger(error: unknown): void {
-    this.#over = isBrokerError(error) ? error : garbled()
-    this.#clock.stop()
-    if (this.#phase === 'held') this.#tellEarly(undefined)
-    this.#waiting?.fail(this.#over)
+  /** The daemon is back and does not know us any more: the lease has ended, and why it may tell. */
+  async #noLonger(error: BrokerError): Promise<void> {
+    this.#over = error
+    this.#heartbeat.stop()
+    const lease = await leaseAt(this.#place.caller, this.#held().lease.id)
+    this.#lease = lease ?? this.#lease
+    if (this.#phase === 'held') this.#tellEarly(lease)
+    this.#waiting?.fail(error)
   }
 
   /** The line is lost while ending: the daemon ends the lease by itself, and tells how far it is. */
   async #lookUp(error: unknown, began: number): Promise<Frame<'ended'> | undefined> {
-    if (!hasCode(error, 'lease_ended') && !hasCode(error, 'denied')) return undefined
-    while (this.#phase === 'ending') {
-      const lease = await leaseAt(this.#place.caller, this.#held().lease.id)
-      this.#lease = lease ?? this.#lease
-      if (lease?.endedAt) {
-        return { type: 'ended', lease, elapsedMs: Math.round(monotonic() - began) }
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-    }
-    return undefined
+    if (!isLeaseOver(error)) return undefined
+    const lease = await endedLease(this.#place.caller, this.#held().lease.id, (latest) => {
+      this.#lease = latest ?? this.#lease
+      return this.#phase === 'ending'
+    })
+    return lease && { type: 'ended', lease, elapsedMs: Math.round(monotonic() - began) }
   }
-}
-
-function lostWhileAsking(): BrokerError {
-  return new BrokerError('daemon_unreachable', 'the daemon went away while it made the lease', {
-    hint: 'nothing ran, and what it made is revoked; try again, and see broker daemon logs',
-  })
-}
-
-function neverCameBack(cause: unknown): BrokerError {
-  return new BrokerError('daemon_unreachable', 'the daemon went away and did not come back', {
-    hint: 'see broker daemon logs; the lease ends when a daemon starts again, or at its own time',
-    cause,
-  })
 }

@@ -11,7 +11,7 @@ const PAGE = 200
 export default class Tokens extends BrokerCommand {
   static override summary = 'List which tokens are live, and who holds them'
   static override description =
-    'Live means: it works, or it may still work. A grant that could not be revoked yet is listed as "possibly live until" or "stuck", with the reason. Inside a task, the task sees itself only.'
+    'Live means: it works, or it may still work. A grant that could not be revoked yet is listed as "possibly live until" or "stuck", with the reason. For what goes through the proxy of a lease the decisions are counted, and a key that is not the lease\'s own but was tried there is told. Inside a task, the task sees itself only.'
   static override examples = [
     'broker tokens',
     'broker tokens --env staging --watch',

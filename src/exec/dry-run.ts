@@ -1,5 +1,6 @@
 import type { LeasePlan } from '../api/types.ts'
 import { createClient } from '../client/http.ts'
+import { PROXY_VARIABLES, whyReplaced } from '../launch/proxy-environment.ts'
 import { type Scrubbed, scrubEnvironment } from '../launch/scrub.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { pathOf } from './failure.ts'
@@ -26,24 +27,51 @@ export function planLines(plan: LeasePlan, scrubbed: Scrubbed, path: string): st
   return [
     `lease      ${plan.environment} · template ${plan.template.name} version ${plan.template.version}` +
       ` · ${formatDuration(plan.ttlMs)} · isolation ${plan.isolation}`,
+    `approval   ${plan.approval === null ? 'not needed' : `a person decides first (${plan.approval})`}`,
+    `proxy      ${plan.proxied ? 'one of its own, on this machine' : 'none'}`,
+    `egress     ${plan.egress === 'open' ? 'open' : plan.egress.join(', ') || 'nowhere'}`,
     `command    ${path || 'none given'}`,
     '',
     'allowed',
-    ...plan.grants.map((grant) => {
-      const what = [grant.provider, grant.mode, grant.capability, grant.connection].filter(Boolean)
-      return `  ${grant.name} (${what.join(', ')}): ${grant.operations.join(', ') || 'nothing'}`
-    }),
+    ...plan.grants.flatMap(grantLines),
     '',
     'injected',
-    ...[...new Set([...injected, ...OWN])].map((name) => `  ${name}`),
+    ...[...new Set([...injected, ...OWN])].map(indented),
+    ...(plan.proxied ? ['', 'injected for the proxy', ...PROXY_VARIABLES.map(indented)] : []),
     '',
     'scrubbed',
-    ...(scrubbed.removed.length === 0 ? ['  nothing'] : []),
-    ...scrubbed.removed.map(({ name, why }) => `  ${name}: ${why}`),
+    ...orNothing(scrubbed.removed.map(({ name, why }) => `  ${name}: ${why}`)),
+    ...(plan.proxied ? ['', 'replaced for the proxy', ...orNothing(replaced(scrubbed))] : []),
     '',
     'hidden',
     '  nothing: isolation scrub cleans the environment and hides no files',
     '',
     'nothing was issued and nothing ran',
   ]
+}
+
+function grantLines(grant: LeasePlan['grants'][number]): string[] {
+  const what = [grant.provider, grant.mode, grant.capability, grant.connection].filter(Boolean)
+  return [
+    `  ${grant.name} (${what.join(', ')}): ${grant.operations.join(', ') || 'nothing'}`,
+    ...(grant.approvable.length > 0
+      ? [`  ${grant.name}, each once a person approves it: ${grant.approvable.join(', ')}`]
+      : []),
+  ]
+}
+
+/** What the caller has and the task of a proxied lease does not get: it would lead around the proxy. */
+function replaced({ kept }: Scrubbed): string[] {
+  return Object.keys(kept)
+    .sort()
+    .flatMap((name) => {
+      const why = whyReplaced(name)
+      return why === undefined ? [] : [`  ${name}: ${why}`]
+    })
+}
+
+const indented = (text: string) => `  ${text}`
+
+function orNothing(lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? ['  nothing'] : lines
 }

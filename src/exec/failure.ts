@@ -15,9 +15,14 @@ export class NotRun extends Error {
   }
 }
 
+/** Also when it comes out of another bundle (so no `instanceof`). */
+function isNotRun(error: unknown): error is NotRun {
+  return error instanceof Error && error.name === 'NotRun' && 'status' in error
+}
+
 /** Errors that are not ours are not quoted: their text may hold anything. */
 export function refused(error: unknown): NotRun {
-  if (error instanceof NotRun) return error
+  if (isNotRun(error)) return error
   if (isBrokerError(error)) return new NotRun(EXEC_REFUSED, error)
   const kind = error instanceof Error ? error.name : typeof error
   const hint = 'run broker doctor; if it finds nothing, report it'

@@ -1,5 +1,6 @@
 import type { LeaseView } from '../api/types.ts'
-import type { Outcome } from '../client/lease-session.ts'
+import { foreignKeyText } from '../cli/foreign-key-text.ts'
+import type { Outcome } from '../client/session-terms.ts'
 import { formatDuration } from '../lib/duration.ts'
 
 /** The line before the command: `lease lse_… · staging · template staging-dev · 30m · …`. */
@@ -36,9 +37,15 @@ export function outcomeLine(outcome: Outcome, now: Date): string {
   ].join(' · ')
 }
 
-export function endedEarlyLine(id: string, lease: LeaseView | undefined): string {
+/** `withCommand`: the command is ended too. */
+export function endedEarlyLine(
+  id: string,
+  lease: LeaseView | undefined,
+  withCommand = false,
+): string {
   const why = REASONS[lease?.endReason ?? ''] ?? 'while the broker was away'
-  return `lease ${id} ended early (${why}): its credentials no longer work`
+  const then = withCommand ? ', and the command is ended' : ''
+  return `lease ${id} ended early (${why}): its credentials no longer work${then}`
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -46,6 +53,14 @@ const REASONS: Readonly<Record<string, string>> = {
   revoked_by_operator: 'revoked',
   parent_ended: 'the task around it ended',
   task_ended: 'the session was lost',
+  proxy_lost: 'its proxy ended with the daemon',
+}
+
+/** One for each key that is not the lease's own and was tried at a provider. */
+export function foreignKeyLines(lease: LeaseView): string[] {
+  // A daemon older than this version does not tell.
+  const tried = lease.foreignCredentials ?? []
+  return tried.map((key) => `${foreignKeyText(key)}: broker audit show ${lease.id}`)
 }
 
 export function staysLine(lease: LeaseView, now: Date): string {

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { callerOf } from '../client/caller.ts'
 import { resolveHome } from '../lib/home.ts'
-import { dryRun } from './dry-run.ts'
 import { refused } from './failure.ts'
 import { asksForHelp, parseExec } from './parse.ts'
 import { sayError } from './say.ts'
@@ -32,7 +31,10 @@ async function statusOf(argv: readonly string[]): Promise<number> {
       distFolder: __dirname,
       cwd: process.cwd(),
     }
-    if (options.dryRun || options.command === undefined) return await dryRun(options, place)
+    if (options.dryRun || options.command === undefined) {
+      const { dryRun } = await import('./rare.ts')
+      return await dryRun(options, place)
+    }
     return await runTask(options, options.command, place)
   } catch (error) {
     const { error: told, status } = refused(error)

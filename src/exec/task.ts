@@ -1,17 +1,19 @@
 import type { LeaseView } from '../api/types.ts'
-import { LeaseSession, type SessionPlace, type TaskEnd } from '../client/lease-session.ts'
+import { leaseAt } from '../client/lease-at.ts'
+import { LeaseSession } from '../client/lease-session.ts'
+import type { Issued, SessionPlace, TaskEnd } from '../client/session-terms.ts'
 import { type BrokerError, isBrokerError } from '../errors.ts'
 import { type Child, type ChildEnd, exitStatus, loadSpawn, startChild } from '../launch/child.ts'
 import { scrubEnvironment } from '../launch/scrub.ts'
 import { faultPoint } from '../lib/fault.ts'
-import type { Secret } from '../lib/secret.ts'
+import { Secret } from '../lib/secret.ts'
 import { type NotRun, pathOf, refused, spawnFailure } from './failure.ts'
-import { endedEarlyLine, leaseLine, outcomeLine, staysLine } from './lines.ts'
+import { LeaseWait } from './lease-wait.ts'
+import { endedEarlyLine, foreignKeyLines, leaseLine, outcomeLine, staysLine } from './lines.ts'
 import type { ExecOptions } from './parse.ts'
 import { leaseRequest } from './request.ts'
 import { say, sayError } from './say.ts'
 import { Signals } from './signals.ts'
-import { unlock } from './unlock.ts'
 import { whileWaiting } from './waiting.ts'
 
 /** From SIGTERM to SIGKILL, for a child whose broker is gone. */
@@ -50,6 +52,10 @@ class Task {
   #kept: Readonly<Record<string, string>> | undefined
   #child: Child | undefined
   #lease: LeaseView | undefined
+  #wait: LeaseWait | undefined
+  #proxied = false
+  /** The command may not go on: nothing would end its access in time, or it has lost its proxy. */
+  #orphaned = false
   #gone: BrokerError | undefined
 
   constructor(options: ExecOptions, place: TaskPlace) {
@@ -61,7 +67,8 @@ class Task {
   #newSession(): LeaseSession {
     return new LeaseSession(this.#place, {
       asked: () => this.#prepare(),
-      endedEarly: (lease) => say(endedEarlyLine(this.#lease?.id ?? '', lease)),
+      pending: (approval) => this.#wait?.pending(approval),
+      endedEarly: (lease) => this.#endedEarly(lease),
       gone: (error) => this.#daemonGone(error),
     })
   }
@@ -69,30 +76,45 @@ class Task {
   /** The environment for the child, once the lease is bound to us. */
   async begin(): Promise<Record<string, string>> {
     this.#signals.listen()
-    const variables = await this.#bind().catch(async (error: unknown) => {
+    const environment = await this.#bind().catch(async (error: unknown) => {
       if (!isBrokerError(error) || error.code !== 'vault_locked') throw refused(error)
+      const { unlock } = await import('./rare.ts')
       await unlock(this.#place, error)
       this.#session = this.#newSession()
       return this.#bind()
     })
     if (!this.#options.quiet) say(leaseLine(this.#held()))
-    return { ...this.#prepare(), ...variables.reveal() }
+    return environment.reveal()
   }
 
-  async #bind(): Promise<Secret<Readonly<Record<string, string>>>> {
+  async #bind(): Promise<Secret<Record<string, string>>> {
     const session = this.#session
-    const work = session.ask(leaseRequest(this.#options, process.pid)).then(async (issued) => {
+    const wait = new LeaseWait(this.#options.quiet)
+    this.#wait = wait
+    try {
+      const issued = await session.ask(leaseRequest(this.#options, process.pid))
       this.#lease = issued.lease
       faultPoint('C7')
+      const environment = await this.#environment(issued)
       await session.bind()
-      return issued.variables
-    })
-    try {
-      return await whileWaiting('waiting for the lease', !this.#options.quiet, work)
+      return environment
     } catch (error) {
       session.close()
       throw error
+    } finally {
+      wait.stop()
     }
+  }
+
+  /** The provider's variables win over the caller's, and those of the proxy over all. */
+  async #environment({ variables, proxy }: Issued): Promise<Secret<Record<string, string>>> {
+    const environment = { ...this.#prepare(), ...variables.reveal() }
+    if (proxy === null) return new Secret(environment)
+    this.#proxied = true
+    const { proxiedTask } = await import('./rare.ts')
+    const task = proxiedTask(proxy, environment, this.#place.cwd)
+    if (!this.#options.quiet) task.remarks.forEach(say)
+    return new Secret(task.environment)
   }
 
   #held(): LeaseView {
@@ -117,7 +139,7 @@ class Task {
     this.#child = child
     this.#signals.childStarted(child)
     this.#session.started(child.pid)
-    if (this.#gone) this.#endChild(child)
+    if (this.#orphaned) this.#endChild(child)
     const end: ChildEnd = await child.ended
     this.#signals.childEnded()
     this.#child = undefined
@@ -130,12 +152,15 @@ class Task {
     if (this.#gone) return
     const ended = this.#session.end(how, this.#signals.cut)
     const outcome = await whileWaiting('revoking', !this.#options.quiet, ended)
+    // Also with --quiet: somebody tried a key that nobody gave to this task.
+    foreignKeyLines(outcome.lease).forEach(say)
     if (!this.#options.quiet) say(outcomeLine(outcome, new Date()))
   }
 
   async #detach(): Promise<void> {
     try {
       const lease = await this.#session.detach()
+      if (this.#proxied) await this.#sayForeignKeys(lease.id)
       if (!this.#options.quiet) say(staysLine(lease, new Date()))
     } catch (error) {
       sayError(refused(error).error)
@@ -143,10 +168,30 @@ class Task {
     }
   }
 
+  async #sayForeignKeys(id: string): Promise<void> {
+    const lease = await leaseAt(this.#place.caller, id)
+    if (lease) foreignKeyLines(lease).forEach(say)
+  }
+
+  /**
+   * Credentials that are over harm nobody, and the command may go on without. A lost proxy leaves it
+   * sending its requests to a port that is free for anyone to take, so it ends.
+   */
+  #endedEarly(lease: LeaseView | undefined): void {
+    const orphaned = this.#proxied && (lease === undefined || lease.endReason === 'proxy_lost')
+    say(endedEarlyLine(this.#held().id, lease, orphaned))
+    if (orphaned) this.#orphan()
+  }
+
   /** Without its broker nothing would end the task's access in time: so the task ends. */
   #daemonGone(error: BrokerError): void {
     this.#gone = error
     sayError(error)
+    this.#orphan()
+  }
+
+  #orphan(): void {
+    this.#orphaned = true
     if (this.#child) this.#endChild(this.#child)
   }
 

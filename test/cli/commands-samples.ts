@@ -11,6 +11,7 @@ export function grant(changes: Partial<GrantView> = {}): GrantView {
     capability: 'named',
     state: 'active',
     operations: ['SELECT'],
+    approvable: [],
     expiresAt: '2026-01-01T00:30:00.000Z',
     possiblyLiveUntil: null,
     notes: [],
@@ -35,6 +36,7 @@ export function lease(changes: Partial<LeaseView> = {}): LeaseView {
     endedAt: null,
     endReason: null,
     endNote: null,
+    foreignCredentials: [],
     grants: [grant()],
     ...changes,
   }

@@ -43,7 +43,10 @@ describe.skipIf(!hasTerminal())('at a terminal', () => {
   const connecting = {
     listProviders: () => ({ body: { providers } }),
     listConnections: () => ({ body: { connections: [old] } }),
-    connect: () => ({ status: 201, body: { connection: old, findings: [], replaced: true } }),
+    connect: () => ({
+      status: 201,
+      body: { connection: old, findings: [], narrowness: [], replaced: true },
+    }),
   }
   const check = {
     ok: true,

@@ -1,6 +1,8 @@
 import { execFile, spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { rootCertificates } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import {
   BIN,
@@ -433,10 +435,16 @@ describe('connect', () => {
     liveLeases: 0,
   }
   const findings = [{ level: 'warning', message: 'is a superuser', hint: 'make a narrower role' }]
+  const narrowness = [
+    {
+      title: 'dev · staging · db',
+      findings: [{ level: 'ok', message: 'the provider enforces: one database', hint: null }],
+    },
+  ]
   const script = {
     listProviders: () => ({ body: { providers } }),
     listConnections: () => ({ body: { connections: [] } }),
-    connect: () => ({ status: 201, body: { connection, findings, replaced: false } }),
+    connect: () => ({ status: 201, body: { connection, findings, narrowness, replaced: false } }),
   }
 
   test('refuses to guess where the secret comes from', async () => {
@@ -470,7 +478,8 @@ describe('connect', () => {
 
   test('cuts one newline, sends the settings, prints what the credential can do', async () => {
     const server = await serve(script)
-    writeFileSync(join(home.path, 'ca.pem'), 'certificate')
+    const ca = new X509Certificate(rootCertificates[0] ?? '').toString()
+    writeFileSync(join(home.path, 'ca.pem'), `${ca}canary-5f2e\n`)
     const args = [
       'connect',
       'postgres',
@@ -489,11 +498,19 @@ describe('connect', () => {
       provider: 'postgres',
       name: 'pg',
       secret: 'canary-5f2e\n',
-      settings: { a: 'b=c', url: 'https://x.example', caFile: join(home.path, 'ca.pem') },
+      settings: { a: 'b=c', url: 'https://x.example', caFile: join(home.path, 'ca.pem'), ca },
       check: false,
     })
     expect(stdout).toBe(
-      'connected pg (postgres)\n  warning  is a superuser\n           hint: make a narrower role\n',
+      [
+        'connected pg (postgres)',
+        '  warning  is a superuser',
+        '           hint: make a narrower role',
+        '',
+        'dev · staging · db',
+        '  ok       the provider enforces: one database',
+        '',
+      ].join('\n'),
     )
     expect(stdout + stderr).not.toContain('canary')
     expect(code).toBe(0)
@@ -742,6 +759,8 @@ describe('every command', () => {
 
   test('is there', () => {
     expect(commands.map(([id]) => id)).toEqual([
+      'approvals',
+      'approve',
       'audit:list',
       'audit:show',
       'audit:verify',
@@ -752,6 +771,8 @@ describe('every command', () => {
       'daemon:start',
       'daemon:status',
       'daemon:stop',
+      'demo',
+      'deny',
       'disconnect',
       'doctor',
       'exec',
