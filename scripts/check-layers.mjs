@@ -29,12 +29,14 @@ const VALUES = {
     'identity',
     'templates',
     'broker',
+    'proxy',
   ],
+  demo: [],
   client: ['api'],
   launch: [],
   exec: ['api', 'client', 'launch', 'cli'],
   cli: ['api', 'core', 'client'],
-  commands: ['api', 'core', 'client', 'cli', 'launch'],
+  commands: ['api', 'core', 'client', 'cli', 'launch', 'demo'],
 }
 
 // What may be imported as a type only, beyond the values.
@@ -47,7 +49,7 @@ const TYPES = {
   vault: ['core'],
   identity: ['providers', 'vault'],
   templates: ['api'],
-  broker: ['api', 'providers', 'vault'],
+  broker: ['api', 'providers', 'proxy', 'vault'],
   cli: ['core'],
   client: ['core'],
   commands: ['core'],

@@ -3,15 +3,25 @@
 // judged yet. What the tables below say overrules the input: they are the judgement, it is the list.
 //
 //   node scripts/railway-catalogue.mjs INTROSPECTION.json MUTATIONS.tsv
+//
+// With a later introspection as well (the one that a newer client is built against) it writes, instead
+// of the two, newer.json: only what that one has beyond the first. SOURCE says where it is from.
+//
+//   node scripts/railway-catalogue.mjs INTROSPECTION.json MUTATIONS.tsv LATER.json SOURCE
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const words = (text) => text.trim().split(/\s+/)
 const folder = join(import.meta.dirname, '..', 'src', 'providers', 'railway', 'catalogue')
-const [introspection, table] = process.argv.slice(2)
-const read = JSON.parse(readFileSync(introspection, 'utf8'))
-const schema = (read.data ?? read).__schema
-const types = new Map(schema.types.map((type) => [type.name, type]))
+const [introspection, table, later, source] = process.argv.slice(2)
+// The introspection that is being read, and its types by name.
+let schema
+let types
+function readSchema(path) {
+  const read = JSON.parse(readFileSync(path, 'utf8'))
+  schema = (read.data ?? read).__schema
+  types = new Map(schema.types.map((type) => [type.name, type]))
+}
 const rows = new Map(
   readFileSync(table, 'utf8')
     .split('\n')
@@ -31,9 +41,10 @@ const RISK = new Map(
     write:
       'environmentPatchCommit environmentPatchCommitStaged environmentStageChanges volumeInstanceUpdate serviceInstanceUpdate serviceCreate',
     execute:
-      'variableUpsert variableCollectionUpsert sharedVariableConfigure deploymentTriggerUpdate deploymentApprove githubRepoUpdate sandboxTemplateBuild',
+      'variableUpsert variableCollectionUpsert sharedVariableConfigure deploymentTriggerUpdate deploymentApprove githubRepoUpdate sandboxTemplateBuild agentBootstrapSave',
     secret: 'variables variablesForServiceDeployment bucketS3Credentials projectInviteCode',
-    admin: 'webhookTest adminVolumeInstancesForVolume',
+    destructive: 'agentBootstrapDelete',
+    admin: 'webhookTest adminVolumeInstancesForVolume cloudAgentHarnessToken',
   }).flatMap(([risk, names]) => words(names).map((name) => [name, risk])),
 )
 
@@ -45,9 +56,10 @@ const LEASE = new Set(
     template templateSearch templatesCount templateMetrics changelogBlockImage customDomainAvailable
     serviceDomainAvailable workflowStatus cliEventTrack cliAuthEventTrack setupAgentEventTrack`),
 )
-// Ids in them do not bind them to one project: account-wide, or about templates.
+// Ids in them do not bind them to one project: account-wide, about templates, or of a kind that
+// nothing can be asked about.
 const ACCOUNT = new Set(
-  words(`auditLog auditLogs externalWorkspaces templatePublish templateClone templateVolumeUpdate
+  words(`agentBootstrap agentBootstrapSave agentBootstrapDelete auditLog auditLogs externalWorkspaces templatePublish templateClone templateVolumeUpdate
     projectClaim resourceAccess adminVolumeInstancesForVolume`),
 )
 // The last word of an argument's path → what it names.
@@ -110,7 +122,7 @@ const BESIDE = new Set(['workspace', 'template'])
 // Kinds of one environment or one project, never of several.
 const IGNORED = new Set(
   words(`integrationAuthId herokuAppId ownershipTransferId memberId userId jobId customerId ruleId
-    recordId sourceId deliveryIds resourceIds groupId templateServiceId sessionId agentSessionId
+    recordId sourceId traceId deliveryIds resourceIds groupId templateServiceId sessionId agentSessionId
     installRequestId taskId owner providerId workflowId`),
 )
 
@@ -171,28 +183,31 @@ function sources(operation, field, mutation) {
 }
 
 function riskOf(name, mutation) {
+  if (RISK.has(name)) return RISK.get(name)
   const row = mutation ? rows.get(name) : { risk: 'read', flags: '' }
   if (!row) {
     console.log(`not in the table: ${name}`)
     return 'admin'
   }
-  if (RISK.has(name)) return RISK.get(name)
   if (row.risk === 'telemetry') return 'read'
   return row.risk === 'write' && row.flags.includes('exec') ? 'execute' : row.risk
 }
 
-const operations = {}
-for (const [key, root] of [
-  ['query', schema.queryType],
-  ['mutation', schema.mutationType],
-  ['subscription', schema.subscriptionType],
-]) {
-  operations[key] = {}
-  for (const field of types.get(root.name).fields) {
-    const mutation = key === 'mutation'
-    const risk = riskOf(field.name, mutation)
-    operations[key][field.name] = [risk, ...sources(field.name, field, mutation)].join(' ')
+function operationsOf() {
+  const operations = {}
+  for (const [key, root] of [
+    ['query', schema.queryType],
+    ['mutation', schema.mutationType],
+    ['subscription', schema.subscriptionType],
+  ]) {
+    operations[key] = {}
+    for (const field of types.get(root.name).fields) {
+      const mutation = key === 'mutation'
+      const risk = riskOf(field.name, mutation)
+      operations[key][field.name] = [risk, ...sources(field.name, field, mutation)].join(' ')
+    }
   }
+  return operations
 }
 
 // --- shapes -------------------------------------------------------------------------------------
@@ -217,7 +232,7 @@ const collect = (kinds, line) =>
       .map((type) => [type.name, line(type)]),
   )
 const lines = (values, line) => [...values].sort(byName).map(line).join(' ')
-const shapes = {
+const shapesOf = () => ({
   roots: {
     query: schema.queryType.name,
     mutation: schema.mutationType.name,
@@ -236,8 +251,51 @@ const shapes = {
       .map((type) => [type.name, type.possibleTypes.map(({ name }) => name).join(' ')]),
   ),
   inputs: collect(['INPUT_OBJECT'], (type) => lines(type.inputFields, input)),
+})
+
+// --- what is newer --------------------------------------------------------------------------------
+
+// Names of things in other environments that nothing can be asked about: what names them stays unknown.
+const LEFT_OUT = new Set(
+  words('CloudAgentCreateInput.agentBootstrapId CloudAgentCreateInput.cloudAgentCheckpointId'),
+)
+// Sent by clients although no introspection has it (railwayapp 5.71.0, src/telemetry.rs).
+const UNWRITTEN = { CliEventTrackInput: 'ttyStreams' }
+
+/** What the later lines have beyond the earlier ones, line by line and word by word. */
+function beyond(before, after, separate) {
+  const found = Object.entries(after).flatMap(([name, line]) => {
+    const known = new Set(separate(before[name] ?? ''))
+    const more = separate(line).filter(
+      (word) => !known.has(word) && !LEFT_OUT.has(`${name}.${word}`),
+    )
+    return more.length > 0 || before[name] === undefined ? [[name, more.join(' ')]] : []
+  })
+  return Object.fromEntries(found)
 }
 
-for (const [name, value] of Object.entries({ operations, shapes })) {
+function newerThan(before, after) {
+  const { objects, possible, inputs } = after.shapes
+  const whole = (line) => [line].filter(Boolean)
+  const kinds = Object.entries(after.operations)
+  return {
+    source,
+    operations: Object.fromEntries(
+      kinds.map(([kind, lines]) => [kind, beyond(before.operations[kind], lines, whole)]),
+    ),
+    objects: beyond(before.shapes.objects, objects, words),
+    possible: beyond(before.shapes.possible, possible, words),
+    inputs: { ...beyond(before.shapes.inputs, inputs, words), ...UNWRITTEN },
+  }
+}
+
+function factsIn(path) {
+  readSchema(path)
+  return { operations: operationsOf(), shapes: shapesOf() }
+}
+
+const facts = factsIn(introspection)
+const written = later ? { newer: newerThan(facts, factsIn(later)) } : facts
+for (const [name, value] of Object.entries(written)) {
   writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(value, null, 2)}\n`)
 }
