@@ -32,6 +32,7 @@ export type EntryType =
   | 'orphan.revoked'
   | 'connection.stored'
   | 'connection.removed'
+  | 'connection.probed'
   | 'template.applied'
   | 'daemon.started'
   | 'daemon.stopped'

@@ -135,10 +135,24 @@ async function ask(
     const message = `${provider.name} does not say how narrow its credentials are`
     return [asFinding({ by: 'nobody', message, probed: false })]
   }
+  if (probe && name !== null) await recordProbe(context, name, provider.name, operations)
   const found = await callProvider(context, name, (connection, world) =>
     examine({ target, operations, connection, probe }, world),
   )
   return [...personFirst(provider, approve), ...found.map(asFinding)]
+}
+
+/** Before it is made: what appears at the provider and is gone again has a reason on record. */
+async function recordProbe(
+  context: Context,
+  connection: string,
+  provider: string,
+  operations: readonly string[],
+): Promise<void> {
+  const data = { connection, provider, operations: [...operations] }
+  await context.store.write((writer) =>
+    writer.append({ type: 'connection.probed', lease: null, data }),
+  )
 }
 
 /** A native credential is not seen again once it is out: a person decides on the lease as a whole. */
