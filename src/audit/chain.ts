@@ -1,4 +1,4 @@
-import { createHash, createHmac, type KeyObject, sign, verify } from 'node:crypto'
+import { createHmac, hash, type KeyObject, sign, verify } from 'node:crypto'
 import { canonicalJson } from '../lib/json.ts'
 import type { Entry, Head, NewEntry, SignedHead } from './entry.ts'
 
@@ -18,9 +18,7 @@ export interface ChainKeys {
  */
 export function entryHash(previous: string, entry: Omit<Entry, 'hash' | 'mac'>): string {
   const { seq, at, type, lease, data } = entry
-  return createHash('sha256')
-    .update(JSON.stringify([previous, seq, at, type, lease, data]))
-    .digest('hex')
+  return hash('sha256', JSON.stringify([previous, seq, at, type, lease, data]))
 }
 
 export function entryMac(keys: ChainKeys, hash: string): string {

@@ -1,6 +1,7 @@
 import { TIMING } from '../core/deadlines.ts'
 import type { EndReason, Lease } from '../core/lease.ts'
 import type { LeaseId } from '../lib/ids.ts'
+import { abandonPending } from './approval/lapse.ts'
 import type { Context } from './context.ts'
 import { revoke } from './revoke.ts'
 
@@ -136,6 +137,19 @@ export async function endLostProxies(context: Context): Promise<number> {
       )
     }
   }
+}
+
+/**
+ * After a start: leases that waited for a person. Whoever asked for them went with the process before
+ * and does not come back, so nobody should be asked to decide them. Returns how many.
+ */
+export async function endLostQuestions(context: Context): Promise<number> {
+  const open = await context.store.read.lapsedApprovals(Number.MAX_SAFE_INTEGER, BATCH)
+  const waiting = open.filter(({ kind }) => kind === 'lease')
+  for (const { lease } of waiting) {
+    await abandonPending(context, lease, 'lapsed', 'the daemon went away while it waited')
+  }
+  return waiting.length
 }
 
 /** How far the two clocks ran apart since the last look, in milliseconds; positive: the wall clock is ahead. */

@@ -7,6 +7,8 @@ import { ensurePrivateFolder } from '../lib/home.ts'
 import type { OwnPorts } from '../proxy/addresses.ts'
 import type { Listener } from '../proxy/listener.ts'
 
+type Engine = typeof import('../proxy/listener.ts')
+
 interface Open {
   readonly listener: Listener
   readonly order: ProxyOrder
@@ -21,7 +23,7 @@ export class Proxies {
   readonly #log: Log
   readonly #open = new Map<string, Open>()
   readonly #closing = new Set<Promise<void>>()
-  #engine: Promise<typeof import('../proxy/listener.ts')> | null = null
+  #engine: Promise<Engine> | null = null
   #ports: OwnPorts | null = null
 
   /** `run` is the broker's runtime folder. What an earlier run left there is removed. */
@@ -35,6 +37,8 @@ export class Proxies {
     const { openListener } = await this.preload()
     const { OwnPorts } = await import('../proxy/addresses.ts')
     this.#ports ??= new OwnPorts()
+    // The CA is good for any name (no `hosts`): a connection stored later adds hosts to those that are
+    // judged, and the refusal of a wrong server name has to be readable inside TLS.
     const listener = await openListener({
       lease: order.lease,
       gate: order.gate,
@@ -53,8 +57,8 @@ export class Proxies {
   }
 
   /** The engine is large: loaded with the first proxied lease, or when there is time. */
-  preload(): Promise<typeof import('../proxy/listener.ts')> {
-    this.#engine ??= import('../proxy/listener.ts')
+  preload(): Promise<Engine> {
+    this.#engine ??= loadEngine()
     return this.#engine
   }
 
@@ -99,4 +103,11 @@ export class Proxies {
     writeFileSync(bundleFile, listener.bundle, { mode: 0o600, flag: 'wx' })
     return { caFile, bundleFile }
   }
+}
+
+/** The roots that stand in every bundle take a while to read, so they are read along with it. */
+async function loadEngine(): Promise<Engine> {
+  const { publicRoots } = await import('../proxy/roots.ts')
+  publicRoots()
+  return import('../proxy/listener.ts')
 }

@@ -8,6 +8,7 @@ import type { Context } from '../broker/context.ts'
 import {
   catchUpWithClock,
   endLostProxies,
+  endLostQuestions,
   endLostSessions,
   recover,
   sweep,
@@ -190,6 +191,7 @@ async function takeUp(context: Context): Promise<number> {
     await endLostProxies(context)
     const interrupted = await recover(context)
     await sweep(context)
+    await endLostQuestions(context)
     return interrupted
   } catch (error) {
     context.log.error('what was left could not be taken up at once', error)

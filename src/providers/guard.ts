@@ -27,6 +27,11 @@ export interface Guard {
   classify(request: RequestFacts): Verdict
   /** Pure. One text message on an upgraded connection. Absent: no upgrades. */
   classifyMessage?(text: string): Verdict
+  /**
+   * Pure. The message that tells the client that its own was refused, as the protocol has it. Null:
+   * the protocol has none for that, and the connection is closed.
+   */
+  messageError?(text: string, error: MessageError): string | null
   /** The lease's own place, from a target as `parseTarget` returned it. */
   place(target: JsonObject): Place
   /**
@@ -48,6 +53,13 @@ export interface Guard {
   upstream(connection: Connection, host: string): Upstream
   /** False for operations that the minted credential cannot do: then the connection's own goes. */
   mintedSuffices?(classified: Classified): boolean
+}
+
+/** An entry of GraphQL's `errors` (§7.1.2), or what comes nearest to it elsewhere. */
+export interface MessageError {
+  readonly message: string
+  /** The refusal's members (RFC 9457). */
+  readonly extensions: JsonObject
 }
 
 export interface Carrier {

@@ -4,6 +4,7 @@ import type {
   Answer,
   Inspect,
   JudgedRequest,
+  MessageVerdict,
   Refusal,
   Route,
   Target,
@@ -52,6 +53,31 @@ export async function askJudge(
   if (verdict.kind === 'inspect' && Number.isSafeInteger(verdict.limit)) return verdict
   throw refusalOf(verdict, 'operation_denied')
 }
+
+/** The same for one message of a client; throws for everything that is not a clear answer. */
+export async function askMessage(
+  { limits }: Engine,
+  messages: NonNullable<Allow['messages']>,
+  text: string,
+  signal: AbortSignal,
+): Promise<MessageVerdict> {
+  const verdict = await answered(
+    () => messages(text, signal),
+    limits.judgeMs,
+    signal,
+    'operation_denied',
+  )
+  const { kind } = verdict
+  if ((kind === 'forward' || kind === 'answer') && typeof verdict.text === 'string') return verdict
+  if (kind === 'close' && isCloseCode(verdict.code) && typeof verdict.reason === 'string') {
+    return verdict
+  }
+  throw new Refused('operation_denied', 'the broker gave no clear answer')
+}
+
+/** Those that an application may send (RFC 6455 §7.4.2). */
+const isCloseCode = (code: number) =>
+  Number.isInteger(code) && (code === 1000 || (code >= 3000 && code <= 4999))
 
 type Denial = 'egress_denied' | 'operation_denied'
 

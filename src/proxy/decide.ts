@@ -39,7 +39,7 @@ export async function decide(
   if (first.kind === 'answer') return { request, answer: writable(first) }
   if (first.kind === 'allow') {
     if (first.body !== undefined) throw unclear()
-    return { request, allow: checked(first) }
+    return { request, allow: checked(request, first) }
   }
   // Before a byte is read: a declared length over the limit needs no waiting.
   if (typeof request.length === 'number' && request.length > first.limit) {
@@ -51,7 +51,7 @@ export async function decide(
   const second = await askJudge(engine, whole, signal)
   if (second.kind === 'answer') return { request: whole, answer: writable(second) }
   if (second.kind !== 'allow') throw unclear()
-  return { request: whole, allow: checked(second) }
+  return { request: whole, allow: checked(whole, second) }
 }
 
 const unclear = () => new Refused('operation_denied', 'the broker gave no clear answer')
@@ -59,7 +59,8 @@ const unclear = () => new Refused('operation_denied', 'the broker gave no clear 
 const usable = (name: string, value: string) =>
   TOKEN.test(name) && !isHop(name) && !isFraming(name) && VALUE.test(value)
 
-function checked(allow: Allow): Allow {
+function checked({ upgrade }: JudgedRequest, allow: Allow): Allow {
+  if (allow.messages !== undefined && upgrade === undefined) throw unclear()
   for (const [name, value] of allow.set ?? []) if (!usable(name, value.reveal())) throw unclear()
   return allow
 }

@@ -40,13 +40,14 @@ export interface Arrival {
   readonly carry?: Carry
 }
 
+/** Resolves with how it ended; rejects as long as the client has had no answer. */
 export type Carry = (
   engine: Engine,
   decision: Decision,
   origin: Origin,
   progress: Progress & { bytesUp: number },
   signal: AbortSignal,
-) => Promise<void>
+) => Promise<Outcome['end']>
 
 /**
  * One request from its head to its end. The order is the protection: the head is made canonical,
@@ -58,6 +59,10 @@ export async function exchange(engine: Engine, arrival: Arrival): Promise<void> 
   const onClose = () => abort.abort(new ClientGone('the client has gone'))
   engine.ended.addEventListener('abort', onEnded, { once: true })
   response.once('close', onClose)
+  // An answer that is out closes as well, and nobody has gone: not worth an error with its stack. Over
+  // HTTP/2 a stream that is cut tells its end in the same words.
+  const isPlain = !arrival.carry && !('stream' in response)
+  if (isPlain) response.once('finish', () => response.off('close', onClose))
   request.on('error', () => {})
   response.on('error', () => {})
   let about: About = {}
@@ -98,7 +103,7 @@ async function carryOut(
   let end: Outcome['end'] = 'complete'
   try {
     const origin = readOrigin(decision.allow.upstream ?? sameOrigin(channel))
-    await (arrival.carry ?? pass(arrival))(engine, decision, origin, progress, signal)
+    end = await (arrival.carry ?? pass(arrival))(engine, decision, origin, progress, signal)
   } catch (error) {
     end = endOf(error)
     throw error
@@ -136,6 +141,7 @@ function pass(arrival: Arrival): Carry {
     try {
       const dispatcher = engine.upstreams.dispatcher(origin)
       await forward(dispatcher, sending, arrival.response, progress, signal)
+      return 'complete'
     } finally {
       progress.bytesUp = meter?.bytes ?? whole?.length ?? 0
       meter?.destroy()

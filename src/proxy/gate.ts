@@ -90,7 +90,22 @@ export interface Allow {
   readonly body?: Uint8Array
   /** Where it really goes; without it, to the origin the client named. */
   readonly upstream?: Upstream
+  /**
+   * Only with `upgrade`; without it the frames pass unread. Asked for each text message of the client,
+   * whole, one at a time and in order; what comes meanwhile waits. Only what it returns goes upstream:
+   * no other byte of the client's does, those of pings and of close reasons included, and binary
+   * messages and extensions end the connection. What the server sends passes as it is. `signal` fires
+   * when either side has gone or the lease has ended; the answer is then not used.
+   */
+  readonly messages?: (text: string, signal: AbortSignal) => Promise<MessageVerdict>
 }
+
+export type MessageVerdict =
+  | { readonly kind: 'forward'; readonly text: string }
+  /** Goes back to the client, and nothing upstream. */
+  | { readonly kind: 'answer'; readonly text: string }
+  /** `code`: 1000 or 3000–4999 (RFC 6455 §7.4). `reason` is cut at 123 bytes. */
+  | { readonly kind: 'close'; readonly code: number; readonly reason: string }
 
 export interface Upstream {
   /** `https://host[:port]` or `http://host[:port]`, nothing behind it. */

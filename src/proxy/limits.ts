@@ -18,6 +18,11 @@ export interface Limits {
   readonly responseHeadMs: number
   /** An unused client connection. */
   readonly idleMs: number
+  /** A client's message on a WebSocket whose messages are judged; the server's may be larger. */
+  readonly messageBytes: number
+  readonly serverMessageBytes: number
+  /** For the other side's half of a WebSocket's closing handshake. */
+  readonly closeMs: number
   /** What is read and thrown away of a refused request's body before the connection is cut. */
   readonly drainBytes: number
   readonly connections: number
@@ -36,6 +41,9 @@ export const LIMITS: Limits = {
   connectMs: 10_000,
   responseHeadMs: 300_000,
   idleMs: 60_000,
+  messageBytes: 1024 * 1024,
+  serverMessageBytes: 32 * 1024 * 1024,
+  closeMs: 5_000,
   drainBytes: 1024 * 1024,
   connections: 1024,
   streams: 100,

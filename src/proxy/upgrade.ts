@@ -4,11 +4,17 @@ import {
   type ServerResponse,
   request as send,
 } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { formatAuthority } from './authority.ts'
-import { outgoingFields } from './decide.ts'
+import { type Decision, outgoingFields } from './decide.ts'
+import type { Engine } from './engine.ts'
 import type { Carry } from './exchange.ts'
 import { responseFields } from './fields.ts'
+import type { Progress } from './forward.ts'
+import type { Outcome } from './gate.ts'
+import { acceptClient, type ClientEnd, openUpstream, readHandshake } from './handshake.ts'
+import { carryMessages } from './messages.ts'
 import { Refused } from './refusal.ts'
 import { join } from './tunnel.ts'
 import type { Origin } from './upstreams.ts'
@@ -26,36 +32,66 @@ export function isWebSocket(request: IncomingMessage): boolean {
 }
 
 /**
- * Carries a judged WebSocket handshake: the frames after `101` pass unread, any other answer goes
- * back as it is.
+ * Carries a judged handshake. After the upstream's `101` the messages are judged where the gate wants
+ * that, else the frames pass unread; any other answer goes back as it is.
  */
 export function webSocket(response: ServerResponse, client: Duplex, head: Buffer): Carry {
-  return async (engine, { request, allow }, origin, progress, signal) => {
+  return async (engine, decision, origin, progress, signal) => {
+    const { request, allow } = decision
+    const handshake = allow.messages && readHandshake(request, allow)
     const upstream =
       origin.scheme === 'https'
         ? await engine.dialer.secure(origin, origin.ca, ['http/1.1'])
         : await engine.dialer.plain(origin)
     try {
       signal.throwIfAborted()
-      const fields = outgoingFields(request, allow)
-      fields.push('host', formatAuthority(origin.scheme, origin.host, origin.port))
-      fields.push('connection', 'Upgrade', 'upgrade', 'websocket')
-      const { target: path, method } = request
-      const asked = send({ createConnection: () => upstream, path, method, headers: fields })
-      const answer = await answerTo(asked, origin, signal)
-      progress.status = answer.message.statusCode
-      if (answer.socket) {
-        if (answer.head.length > 0) answer.socket.unshift(answer.head)
-        switchOver(response, client, answer.message)
-        if (head.length > 0) client.unshift(head)
-        await join(client, answer.socket)
-      } else await relay(answer.message, response)
+      if (!allow.messages || !handshake) {
+        return await unread(
+          engine,
+          { response, client, head },
+          decision,
+          origin,
+          upstream,
+          progress,
+          signal,
+        )
+      }
+      const opened = await openUpstream(engine, handshake, origin, upstream, signal)
+      progress.status = opened.message.statusCode
+      if (!opened.socket) return await relay(opened.message, response)
+      const { message, socket } = opened
+      const accepted = acceptClient(engine, { response, client, head }, message, socket.protocol)
+      return await carryMessages(engine, request, allow.messages, accepted, socket, signal)
     } finally {
       progress.bytesUp = upstream.bytesWritten
       progress.bytesDown = upstream.bytesRead
       upstream.destroy()
     }
   }
+}
+
+async function unread(
+  engine: Engine,
+  { response, client, head }: ClientEnd,
+  { request, allow }: Decision,
+  origin: Origin,
+  upstream: Socket,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Outcome['end']> {
+  const fields = outgoingFields(request, allow)
+  fields.push('host', formatAuthority(origin.scheme, origin.host, origin.port))
+  fields.push('connection', 'Upgrade', 'upgrade', 'websocket')
+  const { target: path, method } = request
+  const asked = send({ createConnection: () => upstream, path, method, headers: fields })
+  const answer = await answerTo(asked, origin, signal)
+  progress.status = answer.message.statusCode
+  if (!answer.socket) return relay(answer.message, response)
+  if (answer.head.length > 0) answer.socket.unshift(answer.head)
+  switchOver(response, client, answer.message)
+  if (head.length > 0) client.unshift(head)
+  const end = await join(client, answer.socket)
+  return engine.ended.aborted ? 'lease_ended' : end
 }
 
 interface Answer {
@@ -87,18 +123,18 @@ function switchOver(response: ServerResponse, client: Duplex, message: IncomingM
   const lines = Object.entries(fields).flatMap(([name, value]) =>
     [value].flat().map((one) => `${name}: ${one}\r\n`),
   )
-  if ('detachSocket' in response) response.detachSocket(client as never)
+  response.detachSocket(client as Socket)
   client.write(
     `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n${lines.join('')}\r\n`,
     'latin1',
   )
 }
 
-function relay(message: IncomingMessage, response: ServerResponse): Promise<void> {
+function relay(message: IncomingMessage, response: ServerResponse): Promise<Outcome['end']> {
   return new Promise((resolve, reject) => {
     response.sendDate = false
     response.writeHead(message.statusCode ?? 502, responseFields(message.rawHeaders))
-    response.once('finish', resolve)
+    response.once('finish', () => resolve('complete'))
     message.once('error', reject)
     message.pipe(response)
   })

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { type Dispatcher, Pool } from 'undici'
 import type { Destination } from './addresses.ts'
 import { parseAuthority } from './authority.ts'
@@ -32,7 +31,8 @@ export function readOrigin({ origin, ca, reserved }: Upstream): Origin {
 
 /** Keep-alive connections of one lease, by origin and by what may be trusted there. */
 export class Upstreams {
-  readonly #pools = new Map<string, Pool>()
+  /** By what may be trusted there, then by origin. */
+  readonly #pools = new Map<string | undefined, Map<string, Pool>>()
   readonly #dialer: Dialer
   readonly #limits: Limits
 
@@ -43,18 +43,24 @@ export class Upstreams {
 
   dispatcher(origin: Origin): Dispatcher {
     // Connections opened under wider rules are never lent to a request under narrower ones.
-    const trust = origin.ca ? createHash('sha256').update(origin.ca).digest('base64') : ''
-    const key = `${origin.text} ${origin.reserved} ${trust}`
-    let pool = this.#pools.get(key)
+    let pools = this.#pools.get(origin.ca)
+    if (!pools) {
+      pools = new Map()
+      this.#pools.set(origin.ca, pools)
+    }
+    const key = `${origin.text} ${origin.reserved}`
+    let pool = pools.get(key)
     if (!pool) {
       pool = this.#open(origin)
-      this.#pools.set(key, pool)
+      pools.set(key, pool)
     }
     return pool
   }
 
   destroy(): void {
-    for (const pool of this.#pools.values()) pool.destroy().catch(() => {})
+    for (const pools of this.#pools.values()) {
+      for (const pool of pools.values()) pool.destroy().catch(() => {})
+    }
     this.#pools.clear()
   }
 

@@ -1,12 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Json } from '../../src/lib/json.ts'
 import { GATE_ATTACKS } from './attacks/gate/all.ts'
-import type { GateAttack, LeaseKind } from './attacks/gate/attack.ts'
+import {
+  type GateAttack,
+  JSON_TYPE,
+  type LeaseKind,
+  PHANTOM,
+  post,
+  WIPE_BODY,
+} from './attacks/gate/attack.ts'
 import { fillSending, refuseTwins } from './attacks/gate/names.ts'
 import { type Answered, send } from './attacks/gate/send.ts'
 import { type Entry, Stage } from './attacks/gate/stage.ts'
 
-const KINDS = ['wide', 'narrow', 'listed'] as const
+const KINDS = ['wide', 'narrow', 'writer', 'listed'] as const
 const stages = new Map<LeaseKind, Stage>()
 beforeAll(async () => {
   for (const kind of KINDS) stages.set(kind, await Stage.open(kind))
@@ -97,6 +104,29 @@ for (const family of new Set(GATE_ATTACKS.map((one) => one.family))) {
     }
   })
 }
+
+describe('turned away by the parser, without a word,', () => {
+  const unspeakable: readonly (readonly [string, readonly [string, string]])[] = [
+    [
+      'an absolute URL as the path of HTTP/2',
+      [':path', 'https://backboard.railway.app/graphql/v2'],
+    ],
+    ['a user in the authority of HTTP/2', [':authority', 'x@backboard.railway.com']],
+  ]
+  for (const [name, field] of unspeakable) {
+    it(`is ${name}`, async () => {
+      const stage = stageOf('wide')
+      const before = { world: stage.world(), arrived: stage.arrived.length }
+      const headers = [JSON_TYPE, PHANTOM, field]
+      const sending = fillSending(post(WIPE_BODY, { kind: 'h2', headers }), stage.names)
+      const answer = await send(stage.task, sending)
+      answer?.close()
+      expect(answer?.status ?? 403).toBe(403)
+      expect(stage.arrived).toHaveLength(before.arrived)
+      expect(stage.world()).toBe(before.world)
+    })
+  }
+})
 
 describe('after all of that', () => {
   it('there were enough of them, and no two alike', () => {

@@ -17,6 +17,7 @@ import { roots } from '../../src/demo/cloud/answers/all.ts'
 import { fields } from '../../src/demo/cloud/answers/fields.ts'
 import { type Cloud, type CloudOptions, startCloud } from '../../src/demo/cloud/cloud.ts'
 import { cloudSchema } from '../../src/demo/cloud/schema/schema.ts'
+import { NEWER } from '../../src/providers/railway/catalogue/newer.ts'
 import { LEGITIMATE } from '../fixtures/railway/legitimate.ts'
 import { account, CloudClient, project } from './demo-cloud-client.ts'
 
@@ -246,9 +247,11 @@ describe('the schema', () => {
     ...Object.keys(each.getQueryType()?.getFields() ?? {}),
     ...Object.keys(each.getMutationType()?.getFields() ?? {}),
   ]
+  const followed = Object.keys(schema.getSubscriptionType()?.getFields() ?? {})
 
-  it('has an answer for every field of Query and Mutation, and no answer without a field', () => {
-    expect(Object.keys(roots).sort()).toEqual(rootFields(schema).sort())
+  it('has an answer for every root field, and no answer without a field', () => {
+    const asked = new Set([...rootFields(schema), ...followed])
+    expect(Object.keys(roots).sort()).toEqual([...asked].sort())
     for (const [name, answers] of Object.entries(fields)) {
       const type = schema.getType(name)
       const known = isObjectType(type) ? Object.keys(type.getFields()) : []
@@ -284,7 +287,10 @@ describe('the schema', () => {
       }
       if (!isObjectType(type) && !isInterfaceType(type)) continue
       const known = isObjectType(theirs) || isInterfaceType(theirs) ? theirs.getFields() : {}
+      // Newer than this introspection, and known to be so.
+      const newer = new Set(NEWER.objects[type.name]?.split(' '))
       for (const field of Object.values(type.getFields())) {
+        if (newer.has(field.name)) continue
         const name = `${type.name}.${field.name}`
         const same = known[field.name]
         expect(String(field.type), name).toBe(String(same?.type))

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { railwayCatalogue } from '../../src/providers/railway/catalogue/catalogue.ts'
+import { NEWER } from '../../src/providers/railway/catalogue/newer.ts'
 import {
   operationFacts,
   operationNames,
@@ -27,6 +28,24 @@ const risksOf = (name: string) =>
   [name, `${name}:destructive`].map((each) => railwayCatalogue.operations.get(each))
 
 describe('the catalogue', () => {
+  it('rates what only newer clients know', () => {
+    const risks = Object.values(NEWER.operations).flatMap((lines) =>
+      Object.keys(lines).map((name) => `${name} ${railwayCatalogue.operations.get(name)}`),
+    )
+    expect(risks.sort()).toEqual([
+      'agentBootstrap read',
+      'agentBootstrapDelete destructive',
+      'agentBootstrapSave execute',
+      'agentBootstraps read',
+      'cloudAgentHarnessToken admin',
+      'projectFavorites read',
+      'trace read',
+      'traces read',
+      'tracingStatus read',
+    ])
+    expect(isSecretField('AgentBootstrapVersion', 'manifest')).toBe(true)
+  })
+
   it('knows no harmless mutation but previews and telemetry', () => {
     const harmless = [...operationNames('mutation')].filter(
       (name) => operationFacts('mutation', name)?.risk === 'read',
@@ -144,6 +163,11 @@ interface Introspected {
   readonly inputFields: readonly Input[] | null
 }
 
+// What newer.json has beyond that introspection, from a later source that it names.
+const newer = (line = '') => new Set(line.split(' ').map((word) => word.split(/[(:!]/)[0]))
+const known = <T>(all: Iterable<readonly [string, T]>, line?: string) =>
+  new Map([...all].filter(([name]) => !newer(line).has(name)))
+
 // An introspection of the real API, where one lies beside the repository. Data, and not ours to carry.
 const INTROSPECTION = join(import.meta.dirname, '../../../shared/facts/railway-schema.json')
 const present = existsSync(INTROSPECTION)
@@ -165,13 +189,15 @@ describe.skipIf(!present)(title, () => {
 
   it.each(KINDS)('knows every %s and none that is not there', (kind) => {
     const real = (typeOf(rootType(kind))?.fields ?? []).map(({ name }) => name)
-    expect([...operationNames(kind)].sort()).toEqual([...real].sort())
+    const later = Object.keys(NEWER.operations[kind])
+    expect([...operationNames(kind)].sort()).toEqual([...real, ...later].sort())
     expect(real.length).toBe({ query: 152, mutation: 230, subscription: 13 }[kind])
   })
 
   it('knows every field of every type, its arguments and what it returns', () => {
     const composite = types.filter(({ kind }) => ['OBJECT', 'INTERFACE', 'UNION'].includes(kind))
-    expect([...objectNames()].sort()).toEqual(composite.map(({ name }) => name).sort())
+    const names = new Set([...composite.map(({ name }) => name), ...Object.keys(NEWER.objects)])
+    expect([...objectNames()].sort()).toEqual([...names].sort())
     for (const { name, fields } of composite) {
       const real = (fields ?? []).map((field) => {
         const { kind, name: type } = base(field.type)
@@ -179,13 +205,23 @@ describe.skipIf(!present)(title, () => {
         return [field.name, { args: inputs(field.args), type: leaf ? null : type }] as const
       })
       const ours = [...(fieldsOf(name) ?? [])].filter(([each]) => !/^__/.test(each))
-      expect(new Map(ours)).toEqual(new Map(real))
+      expect(known(ours, NEWER.objects[name])).toEqual(new Map(real))
     }
   })
 
   it('knows every input field', () => {
     for (const { name, inputFields } of types.filter(({ kind }) => kind === 'INPUT_OBJECT')) {
-      expect(inputsOf(name)).toEqual(inputs(inputFields ?? []))
+      const ours = known(inputsOf(name) ?? [], NEWER.inputs[name])
+      expect(ours).toEqual(inputs(inputFields ?? []))
+    }
+  })
+
+  it('has as newer only what is not there, and says where it is from', () => {
+    expect(NEWER.source).toMatch(/^railwayapp \d+\.\d+\.\d+ /)
+    for (const [name, line] of Object.entries({ ...NEWER.objects, ...NEWER.inputs })) {
+      const { fields, inputFields } = typeOf(name) ?? { fields: [], inputFields: [] }
+      const there = [...(fields ?? []), ...(inputFields ?? [])].map((each) => each.name)
+      expect(there.filter((each) => newer(line).has(each))).toEqual([])
     }
   })
 

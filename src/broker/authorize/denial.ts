@@ -1,4 +1,5 @@
 import type { Risk } from '../../core/risk.ts'
+import type { JsonObject } from '../../lib/json.ts'
 import type { Refusal } from '../../proxy/gate.ts'
 
 /** Codes of contract §5 that the gate itself answers with. */
@@ -68,13 +69,12 @@ export interface DenialContext {
   readonly graphql: boolean
 }
 
-/** The answer an agent reads (contract §5). */
-export function refusalOf(denial: Denial, context: DenialContext): Refusal {
-  const status = denial.code === 'upstream_failed' ? 502 : 403
-  const body = {
+/** What an agent reads of a refusal, wherever it stands (contract §5). */
+export function problemOf(denial: Denial, context: Omit<DenialContext, 'graphql'>): JsonObject {
+  return {
     type: 'about:blank',
     title: TITLES[denial.code],
-    status,
+    status: statusOf(denial),
     detail: denial.detail,
     code: denial.code,
     operation: denial.operation ?? null,
@@ -82,10 +82,25 @@ export function refusalOf(denial: Denial, context: DenialContext): Refusal {
     environment: context.environment,
     rule: denial.rule ?? null,
     lease: context.lease,
-    allowed: context.allowed,
+    allowed: [...context.allowed],
     next: denial.next,
     ...(denial.approval !== undefined && { approval: denial.approval }),
   }
+}
+
+/** For clients that show a message and nothing else. */
+export function messageOf({ detail, next }: Denial): string {
+  return `${detail}. ${next}`
+}
+
+function statusOf({ code }: Denial): number {
+  return code === 'upstream_failed' ? 502 : 403
+}
+
+/** The answer to a request. */
+export function refusalOf(denial: Denial, context: DenialContext): Refusal {
+  const body = problemOf(denial, context)
+  const status = statusOf(denial)
   if (!context.graphql) {
     return {
       status,
@@ -93,10 +108,10 @@ export function refusalOf(denial: Denial, context: DenialContext): Refusal {
       body: `${JSON.stringify(body)}\n`,
     }
   }
-  const message = `${denial.detail}. ${denial.next}`
+  const errors = [{ message: messageOf(denial), extensions: body }]
   return {
     status,
     fields: [['content-type', 'application/json']],
-    body: `${JSON.stringify({ data: null, errors: [{ message, extensions: body }] })}\n`,
+    body: `${JSON.stringify({ data: null, errors })}\n`,
   }
 }

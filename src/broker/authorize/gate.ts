@@ -1,4 +1,3 @@
-import { isBrokerError } from '../../errors.ts'
 import type {
   EngineRefusal,
   Gate,
@@ -9,18 +8,14 @@ import type {
   Verdict,
 } from '../../proxy/gate.ts'
 import type { Context } from '../context.ts'
+import { late, MARGIN_MS } from './deadline.ts'
 import { type Denial, Denied, refusalOf } from './denial.ts'
+import { denialOf } from './denial-of.ts'
 import { factsOf } from './facts.ts'
 import { Hosts, isListed, type KnownHost } from './hosts.ts'
 import { Judge } from './judge.ts'
 import { Records } from './records.ts'
 import type { Task, TaskGrant } from './task.ts'
-
-/**
- * The engine gives up on a question without a word to whom it asked: it has to be over before that,
- * or a decision would be recorded, and a turn held, for a request that never goes.
- */
-const MARGIN_MS = 5_000
 
 /**
  * Policy at the proxy: one gate for one lease (design §6). Every answer is recorded before it is
@@ -77,7 +72,7 @@ export class LeaseGate implements Gate {
     } catch (error) {
       // The client has gone, or the lease has ended: the engine knows, and nobody waits for words.
       if (signal.aborted) throw signal.reason
-      const denial = this.#asDenial(error)
+      const denial = denialOf(error, this.#context.log)
       const grant = this.#judge.grantOf(request.id) ?? known?.grants[0]
       await this.#records.denied(request, grant, known?.provider ?? null, denial)
       return { kind: 'refuse', refusal: this.#refusal(denial, grant, isGraphql(known, request)) }
@@ -101,49 +96,11 @@ export class LeaseGate implements Gate {
     return this.#records.flush()
   }
 
-  #asDenial(error: unknown): Denial {
-    if (error instanceof Denied) return error.denial
-    if (isBrokerError(error)) {
-      const upstream = error.code === 'provider_unavailable' || error.code === 'provider_failed'
-      return {
-        code: upstream ? 'upstream_failed' : (CODES[error.code] ?? 'operation_denied'),
-        detail: error.message,
-        next: error.hint,
-      }
-    }
-    this.#context.log.error('a request could not be judged', error)
-    return {
-      code: 'operation_denied',
-      detail: 'the broker could not decide',
-      next: 'try again; if it stays, ask the person who runs the broker',
-    }
-  }
-
   #refusal(denial: Denial, grant: TaskGrant | undefined, graphql: boolean) {
-    return refusalOf(denial, {
-      lease: this.#task.lease,
-      environment: this.#task.environment,
-      allowed: grant ? grant.rule.allow : [],
-      graphql,
-    })
+    const { lease, environment } = this.#task
+    const allowed = grant ? grant.rule.allow : []
+    return refusalOf(denial, { lease, environment, allowed, graphql })
   }
-}
-
-function late(): Denied {
-  return new Denied({
-    code: 'operation_denied',
-    detail: 'the broker did not decide in time',
-    next: 'try again; other requests to the same project may be in the way',
-  })
-}
-
-const CODES: Readonly<Record<string, Denial['code']>> = {
-  lease_ended: 'lease_ended',
-  // What was approved is not what this would be by now, or another one has used it up.
-  conflict: 'approval_required',
-  approval_denied: 'approval_denied',
-  approval_required: 'approval_required',
-  approval_lapsed: 'approval_required',
 }
 
 function isGraphql(known: KnownHost | undefined, request: JudgedRequest): boolean {

@@ -1,12 +1,14 @@
 import type { Approval } from '../../core/approval.ts'
 import { decideByRule } from '../../core/decide.ts'
-import type { Verdict as Classification, Classified, Operation } from '../../core/guard.ts'
+import type { Classified, Operation } from '../../core/guard.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { Question } from '../../providers/guard.ts'
 import type { Connection } from '../../providers/provider.ts'
 import type { Allow, JudgedRequest, Verdict } from '../../proxy/gate.ts'
 import { inLane, openConnection, worldOf } from '../call.ts'
 import type { Context } from '../context.ts'
+import { type Ask, ChannelJudge } from './channel.ts'
+import { classifiedOf, dependsOnLookups, unreadable } from './classified.ts'
 import { findCredentials, isNone } from './credentials.ts'
 import { Denied } from './denial.ts'
 import { factsOf } from './facts.ts'
@@ -16,11 +18,15 @@ import { refuseMisplaced, textsOf } from './misplaced.ts'
 import { grantFor, refuseStrangers } from './ownership.ts'
 import { type PlacedOperation, placeOperations } from './places.ts'
 import type { Records } from './records.ts'
+import { noteRenames } from './renames.ts'
 import type { Task, TaskGrant } from './task.ts'
 import type { RuledOperation } from './words.ts'
 
 /** For a body that would be streamed but has to be part of what a person approves. Bytes. */
 const APPROVABLE_BODY = 32 * 1024 * 1024
+
+/** Longer than the engine waits for an upstream's answer to begin. */
+const LONGEST_TURN_MS = 330_000
 
 /** A lookup, and whatever a guard asks its provider while one request waits. */
 const ASK_MS = 20_000
@@ -84,7 +90,7 @@ export class Judge {
     }
     const grant = grantFor(known, credentials)
     this.#grants.set(request.id, grant)
-    if (request.upgrade !== undefined) throw unread()
+    if (request.upgrade !== undefined && !guard.classifyMessage) throw unread()
     const limit = guard.inspect(factsOf(request))
     if (limit !== null && request.body === undefined) return { kind: 'inspect', limit }
     return this.#judgeOwn(request, grant, signal)
@@ -94,19 +100,17 @@ export class Judge {
     const { guard } = grant
     const facts = factsOf(request)
     const connection = await this.#connection(grant)
-    const ask: Ask = (fresh) => ({
-      target: grant.target,
-      connection,
-      world: worldOf(this.#context, AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)])),
-      fresh,
-    })
+    const ask = this.#ask(grant, connection, signal)
     refuseMisplaced(textsOf(request, grant), grant, connection)
     let classified = classifiedOf(guard.classify(facts))
     // Once more as it will be sent: written anew, no escape hides anything.
     if (classified.forward.kind === 'body') {
       refuseMisplaced([classified.forward.text], grant, connection)
     }
-    if (classified.forward.kind === 'channel') throw unread()
+    if (classified.forward.kind === 'channel' && request.upgrade !== undefined) {
+      return this.#open(request, grant, classified, connection, signal)
+    }
+    if (classified.forward.kind === 'channel' || request.upgrade !== undefined) throw unread()
     // What nobody may do is refused before the provider is asked anything on its behalf.
     let ruled = this.#decide(grant, classified.operations)
     if (classified.needs.length > 0) {
@@ -131,6 +135,51 @@ export class Judge {
       this.over(request.id)
       throw error
     }
+  }
+
+  /** The handshake runs nothing; each message is then judged like a request. */
+  async #open(
+    request: JudgedRequest,
+    grant: TaskGrant,
+    classified: Classified,
+    connection: Connection,
+    signal: AbortSignal,
+  ): Promise<Verdict> {
+    const opening = { request, grant, classified, ruled: [], placed: [] }
+    const allow = await this.#allow(request, opening, connection, null, signal)
+    const { judge } = new ChannelJudge(this.#context, this.#task, this.#records, {
+      request,
+      grant,
+      credential: this.#credential(grant, classified),
+      connection: () => this.#connection(grant),
+      ask: (current, until) => this.#ask(grant, current, until),
+      decide: (operations) => this.#decide(grant, operations),
+      locate: (operations, ask) => this.#locate(grant, operations, false, ask),
+    })
+    return { ...allow, messages: judge }
+  }
+
+  #ask(grant: TaskGrant, connection: Connection, signal: AbortSignal): Ask {
+    const context = this.#context
+    return (fresh) => ({
+      target: grant.target,
+      connection,
+      // Made on demand: most requests ask nobody, and each would leave a timer behind.
+      get world() {
+        return worldOf(context, AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]))
+      },
+      fresh,
+    })
+  }
+
+  /**
+   * Which one goes upstream. Nobody knows yet what a channel will be used for: it gets the narrower one,
+   * and what that cannot do goes over no channel.
+   */
+  #credential({ guard, proxied }: TaskGrant, classified: Classified): 'minted' | 'connection' {
+    if (!proxied.minted) return 'connection'
+    if (classified.forward.kind === 'channel') return 'minted'
+    return guard.mintedSuffices?.(classified) === false ? 'connection' : 'minted'
   }
 
   #decide(grant: TaskGrant, operations: readonly Operation[]): readonly RuledOperation[] {
@@ -187,10 +236,9 @@ export class Judge {
   ): Promise<Allow> {
     const { grant, classified, placed, ruled } = held
     const { guard, proxied } = grant
-    const minted = guard.mintedSuffices?.(classified) !== false ? proxied.minted : null
-    const secret = minted ?? connection.secret
+    const kind = this.#credential(grant, classified)
+    const secret = kind === 'minted' ? proxied.minted : connection.secret
     if (!secret) throw new TypeError('a connection without a secret')
-    const kind = minted ? 'minted' : 'connection'
     const { origin, ca, chosen } = guard.upstream(connection, request.host)
     // The binding is computed again from what is true now: a target that moved fits no approval.
     const used = approval && { id: approval.id, binding: bindingOf(this.#task, held) }
@@ -204,7 +252,7 @@ export class Judge {
       approval: used,
       credential: kind,
     })
-    this.#noteRenames(classified.operations)
+    noteRenames(this.#task, classified.operations)
     const { forward } = classified
     return {
       kind: 'allow',
@@ -251,35 +299,12 @@ export class Judge {
     const key = `${grant.provider.name} ${grant.place.project ?? grant.place.environment}`
     const release = await this.#context.turns.take(key, signal)
     this.#turns.set(request.id, release)
+    // Whatever becomes of the request, those behind it do not wait for ever.
+    setTimeout(() => this.over(request.id), LONGEST_TURN_MS).unref()
     // An answer that comes when the client has gone is never used, and has no outcome.
     signal.addEventListener('abort', () => this.over(request.id), { once: true })
     if (signal.aborted) this.over(request.id)
   }
-
-  #noteRenames(operations: readonly Operation[]): void {
-    for (const { name, risk, resources } of operations) {
-      if (risk === 'read' || !/rename|update|patch/i.test(name)) continue
-      for (const { kind, id } of resources) this.#task.renamed.add(`${kind} ${id}`)
-    }
-  }
-}
-
-type Ask = (fresh: boolean) => Question
-
-function classifiedOf(verdict: Classification): Classified {
-  if (verdict.outcome === 'classified') return verdict
-  const { code, message, operation, risk } = verdict
-  const next = 'send one plain request that the provider documents, with allowed operations only'
-  throw new Denied({ code, detail: message, next, operation, risk })
-}
-
-/** Where parts of a thing lie can change. To which project it belongs cannot: no turn for that. */
-function dependsOnLookups({ operations }: Classified): boolean {
-  return operations.some(
-    ({ risk, environments }) =>
-      risk !== 'read' &&
-      environments.some((source) => source.from === 'lookup' && source.match === 'environment'),
-  )
 }
 
 function contentType(value: string): readonly [string, Secret] {
@@ -291,14 +316,6 @@ function plain({ host }: JudgedRequest): Denied {
     code: 'operation_denied',
     detail: `plain http to "${host}" is not carried: it would show the credential to the network`,
     next: `use https://${host}`,
-  })
-}
-
-function unreadable(): Denied {
-  return new Denied({
-    code: 'operation_denied',
-    detail: 'what the request would carry out cannot be read beforehand',
-    next: 'send the change itself instead of a reference to one made earlier',
   })
 }
 

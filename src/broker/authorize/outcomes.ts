@@ -12,6 +12,7 @@ export class Outcomes {
   readonly #context: Context
   #waiting: NewEntry[] = []
   #timer: NodeJS.Timeout | null = null
+  #written: Promise<void> = Promise.resolve()
 
   constructor(context: Context) {
     this.#context = context
@@ -23,19 +24,24 @@ export class Outcomes {
     else this.#timer ??= setTimeout(() => void this.flush(), DELAY_MS)
   }
 
-  /** Writes what waits. Never throws: what cannot be recorded is told in the log. */
-  async flush(): Promise<void> {
+  /**
+   * Writes what waits; resolves when that, and all before it, is durable. Never throws: what cannot
+   * be recorded is told in the log.
+   */
+  flush(): Promise<void> {
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     const entries = this.#waiting
     this.#waiting = []
-    if (entries.length === 0) return
-    await this.#context.store
+    if (entries.length === 0) return this.#written
+    // Writes become durable in their order: whoever waits for the last has waited for all.
+    this.#written = this.#context.store
       .write(async (writer) => {
         for (const entry of entries) await writer.append(entry)
       })
       .catch((error: unknown) =>
         this.#context.log.error(`${entries.length} outcomes could not be recorded`, error),
       )
+    return this.#written
   }
 }

@@ -38,13 +38,14 @@ export class Records {
   /**
    * Resolves when the decision is durable. In the same transaction it is made sure that the lease
    * is still active, and an approval is used up: whichever comes first, revocation or request, the
-   * other sees it. Throws `Denied` when the lease has ended.
+   * other sees it. Throws `Denied` when the lease has ended. `message`: which one it is of those that
+   * came on the request's connection.
    */
-  async allowed(request: JudgedRequest, facts: AllowedFacts): Promise<void> {
+  async allowed(request: JudgedRequest, facts: AllowedFacts, message?: number): Promise<void> {
     const { lease } = this.#task
     const { grant, provider, ruled, placed, approval, credential } = facts
     const data: JsonObject = {
-      ...whereOf(request),
+      ...whereOf(request, message),
       grant: grant?.name ?? null,
       provider,
       verdict: 'allowed',
@@ -53,6 +54,8 @@ export class Records {
       credential,
       ...(approval !== null && { approval: approval.id }),
     }
+    // Earlier outcomes go along in the same commit rather than in one of their own.
+    void this.#outcomes.flush()
     await this.#context.store.write(async (writer) => {
       // By the clock as well: whoever ends leases may be late, after a sleep for instance.
       const over = this.#context.now() >= this.#task.expiresAt
@@ -65,7 +68,8 @@ export class Records {
         await writer.countRequest(lease, grant.name, approval === null ? 'allowed' : 'approved')
       }
     })
-    this.#open.set(request.id, grant?.name ?? null)
+    // The connection is there already, or over by now.
+    if (message === undefined) this.#open.set(request.id, grant?.name ?? null)
   }
 
   async denied(
@@ -73,12 +77,13 @@ export class Records {
     grant: TaskGrant | undefined,
     provider: string | null,
     denial: Denial,
+    message?: number,
   ): Promise<void> {
     const { lease } = this.#task
     const { foreign } = denial
     const fingerprint = foreign === undefined ? undefined : this.#context.fingerprint(foreign)
     const data: JsonObject = {
-      ...whereOf(request),
+      ...whereOf(request, message),
       grant: grant?.name ?? null,
       provider,
       verdict: 'denied',
@@ -152,8 +157,13 @@ export class Records {
   }
 }
 
-function whereOf({ id, host, port, method, protocol }: JudgedRequest): JsonObject {
-  return { request: id, host, port, method, protocol }
+function whereOf(request: JudgedRequest, message: number | undefined): JsonObject {
+  const { id, host, port, method, protocol, upgrade } = request
+  return {
+    ...{ request: id, host, port, method, protocol },
+    ...(upgrade !== undefined && { upgrade }),
+    ...(message !== undefined && { message }),
+  }
 }
 
 function ended(lease: string): Denied {

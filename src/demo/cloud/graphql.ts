@@ -1,4 +1,11 @@
-import { executeSync, GraphQLError, parse, validate } from 'graphql'
+import {
+  executeSync,
+  GraphQLError,
+  getOperationAST,
+  OperationTypeNode,
+  parse,
+  validate,
+} from 'graphql'
 import type { JsonObject } from '../../lib/json.ts'
 import type { Access } from './access.ts'
 import { answers } from './answers/all.ts'
@@ -11,18 +18,31 @@ interface Asked {
   readonly operationName: string | null
 }
 
+/** What one document was answered with, and whether it asks to be told more. */
+export interface Answer {
+  readonly reply: Reply
+  readonly subscribes: boolean
+}
+
+/** Answers one body of `POST /graphql/v2`: no subscriptions, which need something that stays open. */
+export function answer(body: string, access: Access): Reply {
+  const { reply, subscribes } = run(body, access)
+  if (!subscribes) return reply
+  return failed(400, [new GraphQLError('Subscriptions need a websocket')], 'BAD_REQUEST')
+}
+
 /**
- * Answers one body of `POST /graphql/v2`. Requests that cannot be understood get 400, everything
+ * Runs one document. Requests that cannot be understood get 400, everything
  * else 200. Nothing is done in between the fields of one document: no other request sees half of it.
  */
-export function answer(body: string, access: Access): Reply {
+export function run(body: string, access: Access): Answer {
   const asked = read(body)
-  if (!asked) return failed(400, [new GraphQLError('Invalid request')], 'BAD_REQUEST')
+  if (!asked) return once(failed(400, [new GraphQLError('Invalid request')], 'BAD_REQUEST'))
   const schema = cloudSchema()
   try {
     const document = parse(asked.query, { maxTokens: 10_000 })
     const errors = validate(schema, document)
-    if (errors.length > 0) return failed(400, errors, 'GRAPHQL_VALIDATION_FAILED')
+    if (errors.length > 0) return once(failed(400, errors, 'GRAPHQL_VALIDATION_FAILED'))
     const { data, errors: failures = [] } = executeSync({
       schema,
       document,
@@ -32,14 +52,19 @@ export function answer(body: string, access: Access): Reply {
       fieldResolver: (source, args, context: Access, info) => answers(source, args, context, info),
     })
     // Nothing was run at all: the variables do not fit, or no operation was meant.
-    if (data === undefined) return failed(400, failures, 'BAD_USER_INPUT')
-    if (failures.length === 0) return { status: 200, body: { data } }
-    return { status: 200, body: { errors: failures.map((error) => shown(error)), data } }
+    if (data === undefined) return once(failed(400, failures, 'BAD_USER_INPUT'))
+    const subscribes =
+      getOperationAST(document, asked.operationName)?.operation === OperationTypeNode.SUBSCRIPTION
+    const shownErrors = failures.map((error) => shown(error))
+    const told = failures.length === 0 ? { data } : { errors: shownErrors, data }
+    return { reply: { status: 200, body: told }, subscribes }
   } catch (error) {
-    if (error instanceof GraphQLError) return failed(400, [error], 'GRAPHQL_PARSE_FAILED')
+    if (error instanceof GraphQLError) return once(failed(400, [error], 'GRAPHQL_PARSE_FAILED'))
     throw error
   }
 }
+
+const once = (reply: Reply): Answer => ({ reply, subscribes: false })
 
 function read(body: string): Asked | null {
   try {

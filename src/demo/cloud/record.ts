@@ -1,6 +1,9 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingMessage } from 'node:http'
 
+/** The method under which messages of a websocket are on record. */
+const MESSAGE = 'MESSAGE'
+
 /** One request as it arrived. It is on record from its first line on; the body grows with it. */
 export interface RecordedRequest {
   readonly method: string
@@ -47,6 +50,16 @@ export function takeDown(request: IncomingMessage, authorised: string | null): R
     },
     authorised,
   }
+}
+
+/** A message that came over a websocket, as if it had been a request with the handshake's headers. */
+export function messageOf(
+  { path, headers }: RecordedRequest,
+  body: string,
+  authorised: string | null,
+): RecordedRequest {
+  const bytes = Buffer.byteLength(body)
+  return { method: MESSAGE, path, headers, body, bytes, complete: true, authorised }
 }
 
 function pairs(raw: readonly string[]): readonly (readonly [string, string])[] {

@@ -1,16 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { finished } from 'node:stream/promises'
 import { GraphQLError } from 'graphql'
 import { Access, type ProjectTokenReach } from './access.ts'
 import { callerOf } from './caller.ts'
 import type { Identity } from './certificate.ts'
+import { openChannel, speaksProtocol } from './channel.ts'
 import { type FailureMode, failureReply } from './failure.ts'
-import { answer } from './graphql.ts'
+import { answer, run } from './graphql.ts'
 import type { Maker } from './maker.ts'
 import type { RateLimit } from './rate-limit.ts'
-import { type RecordedRequest, takeDown } from './record.ts'
+import { messageOf, type RecordedRequest, takeDown } from './record.ts'
 import type { Reply } from './reply.ts'
 import { upload, uploadTarget } from './upload.ts'
 import type { CloudWorld } from './world.ts'
@@ -38,7 +40,28 @@ export function cloudServer(serving: Serving, identity: Identity): Server {
   server.on('request', (request, response) => {
     serve(serving, request, response).catch(() => request.socket.destroy())
   })
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    upgrade(serving, request, socket, head)
+  })
   return server
+}
+
+/** Opens a websocket, or says no by closing. What comes over it is on record like requests. */
+function upgrade(serving: Serving, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  const { world, maker, reach, record } = serving
+  const handshake = takeDown(request, callerOf(world, request.headers)?.who ?? null)
+  record.push(handshake)
+  const known = handshake.path === GRAPHQL && speaksProtocol(request)
+  if (serving.failure !== 'off' || !known || handshake.authorised === null) {
+    socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+    return
+  }
+  // Asked for each message: a token may be gone by then.
+  const caller = () => callerOf(world, request.headers)
+  openChannel(request, socket, head, {
+    heard: (text) => record.push(messageOf(handshake, text, caller()?.who ?? null)),
+    run: (body) => run(body, new Access(world, maker, caller(), reach)),
+  })
 }
 
 async function serve(serving: Serving, request: IncomingMessage, response: ServerResponse) {

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../lib/json.ts'
 import type { Secret } from '../../lib/secret.ts'
 import { targetFrom } from './target.ts'
 
-/** What Railway's command line reads (its source, 5.43). */
+/** What Railway's command line reads (its source, 5.43 and 5.71). */
 export const VARIABLES: readonly string[] = [
   'RAILWAY_TOKEN',
   'RAILWAY_PROJECT_ID',

@@ -16,6 +16,7 @@ import type {
 } from '../world.ts'
 import type { FieldAnswer, FieldAnswers } from './answer.ts'
 import { configOf } from './config.ts'
+import { CUSTOM_DOMAIN_STATUS } from './domains.ts'
 import { hidden } from './hidden.ts'
 import { type EnvironmentFilter, environmentsPage, type PageArguments, page } from './page.ts'
 
@@ -60,7 +61,11 @@ const domainsOf =
         each.kind === kind && each.environmentId === environmentId && each.serviceId === serviceId,
     )
 
-const domain = { projectId, targetPort: ({ port }: DomainRow) => port }
+const domain = {
+  projectId,
+  syncStatus: () => 'ACTIVE',
+  targetPort: ({ port }: DomainRow) => port,
+}
 
 const setting =
   (name: string): FieldAnswer =>
@@ -134,11 +139,15 @@ export const fields: FieldAnswers = {
     latestDeployment: (row: ServiceInstanceRow, access: Access) =>
       deploymentsOf(row, access).at(-1),
     domains: (row: ServiceInstanceRow) => row,
+    autoInstrumentationEnabled: () => false,
+    tracingEnabled: () => false,
   },
   Deployment: {
     environment,
     projectId,
     service,
+    // What was built is called as what runs of it.
+    snapshotId: ({ id }: DeploymentRow) => id,
     canRedeploy: () => true,
     canRollback: ({ status }: DeploymentRow) => status === 'REMOVED',
     deploymentStopped: ({ status }: DeploymentRow) => status === 'REMOVED',
@@ -156,8 +165,8 @@ export const fields: FieldAnswers = {
     references: () => [],
   },
   AllDomains: { customDomains: domainsOf('custom'), serviceDomains: domainsOf('service') },
-  CustomDomain: { ...domain, status: () => ({ dnsRecords: [], verified: true }) },
-  ServiceDomain: domain,
+  CustomDomain: { ...domain, status: () => CUSTOM_DOMAIN_STATUS },
+  ServiceDomain: { ...domain, suffix: () => 'up.railway.app' },
   TCPProxy: {
     applicationPort: ({ port }: DomainRow) => port,
     proxyPort: ({ port }: DomainRow) => port,

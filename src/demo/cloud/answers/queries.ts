@@ -42,12 +42,8 @@ export const queries: RootAnswers = {
     const { id } = access.volumeInstance(args.volumeInstanceId)
     return access.world.backups.filter(({ volumeInstanceId }) => volumeInstanceId === id)
   },
-  // Everything is done before its mutation answers.
-  workflowStatus: () => ({ status: 'Complete' }),
   deployment: ({ id }: ById, access: Access) => access.deployment(id),
   deployments,
-  deploymentLogs: logs,
-  buildLogs: logs,
   variables: (place: Place, access: Access) => readVariables(place, access),
   variablesForServiceDeployment: (place: Place, access: Access) => ({
     ...readVariables({ ...place, serviceId: null }, access),
@@ -127,16 +123,6 @@ function deployments(args: PageArguments & { input: DeploymentFilter }, access: 
       !status?.notIn?.includes(each.status),
   )
   return page(found.toReversed(), args)
-}
-
-function logs({ deploymentId }: { deploymentId: string }, access: Access) {
-  const { createdAt, serviceId } = access.deployment(deploymentId)
-  const { name } = access.service(serviceId)
-  const line = (message: string) => ({
-    ...{ timestamp: createdAt, severity: 'info', message },
-    attributes: [{ key: 'level', value: 'info' }],
-  })
-  return [line(`starting ${name}`), line('listening on 8080')]
 }
 
 function readVariables(place: Place, access: Access) {

@@ -10,6 +10,14 @@ interface Update {
   readonly input: JsonObject
 }
 
+interface OneInstance {
+  readonly environmentId: string
+  readonly serviceId: string
+}
+
+const redeploy = ({ environmentId, serviceId }: OneInstance, access: Access) =>
+  deploy(access, access.serviceInstance(environmentId, serviceId))
+
 export const services: RootAnswers = {
   // Without an environment the service goes from all of them.
   serviceDelete: (
@@ -21,13 +29,10 @@ export const services: RootAnswers = {
     removeService(access.world, id, environmentId ?? null)
     return true
   },
-  serviceInstanceRedeploy: (
-    { environmentId, serviceId }: { environmentId: string; serviceId: string },
-    access: Access,
-  ) => {
-    deploy(access, access.serviceInstance(environmentId, serviceId))
-    return true
-  },
+  serviceInstanceRedeploy: (args: OneInstance, access: Access) => !!redeploy(args, access),
+  serviceInstanceDeploy: (args: OneInstance, access: Access) => !!redeploy(args, access),
+  // Answers with the id of the deployment.
+  serviceInstanceDeployV2: (args: OneInstance, access: Access) => redeploy(args, access).id,
   serviceInstanceUpdate: ({ serviceId, environmentId, input }: Update, access: Access) => {
     const instances = environmentId
       ? [access.serviceInstance(environmentId, serviceId)]

@@ -44,6 +44,4 @@ export const tokens: RootAnswers = {
     remove(access.world.apiTokens, (row) => row === own)
     return true
   },
-  // Telemetry of the command line: taken and forgotten.
-  cliEventTrack: () => true,
 }

@@ -48,6 +48,7 @@ type User implements Node {
 type Workspace implements Node {
   id: ID!
   name: String!
+  team: Team
   projects${PAGE}: WorkspaceProjectsConnection!
 }
 type Team implements Node { id: ID! name: String! }
@@ -153,6 +154,8 @@ type ServiceInstance implements Node {
   numReplicas: Int
   region: String
   rootDirectory: String
+  autoInstrumentationEnabled: Boolean!
+  tracingEnabled: Boolean!
 }
 enum DeploymentStatus {
   BUILDING CRASHED DEPLOYING FAILED INITIALIZING NEEDS_APPROVAL QUEUED REMOVED REMOVING SKIPPED
@@ -176,6 +179,7 @@ type Deployment implements Node {
   projectId: String!
   service: Service!
   serviceId: String
+  snapshotId: String
   staticUrl: String
   status: DeploymentStatus!
   url: String
@@ -189,8 +193,6 @@ type DeploymentTrigger implements Node {
   repository: String!
   serviceId: String
 }
-type Log { attributes: [LogAttribute!]! message: String! severity: String timestamp: String! }
-type LogAttribute { key: String! value: String! }
 type Variable implements Node {
   id: ID!
   name: String!
@@ -201,41 +203,6 @@ type Variable implements Node {
   isSealed: Boolean!
   references: [String!]!
   serviceId: String
-}
-
-type AllDomains { customDomains: [CustomDomain!]! serviceDomains: [ServiceDomain!]! }
-type DNSRecords { fqdn: String! hostlabel: String! requiredValue: String! currentValue: String! }
-type CustomDomainStatus { dnsRecords: [DNSRecords!]! verified: Boolean! }
-type CustomDomain {
-  id: ID!
-  domain: String!
-  status: CustomDomainStatus!
-  environmentId: String!
-  projectId: String
-  serviceId: String!
-  targetPort: Int
-  createdAt: DateTime
-  updatedAt: DateTime
-}
-type ServiceDomain {
-  id: ID!
-  domain: String!
-  environmentId: String!
-  projectId: String
-  serviceId: String!
-  targetPort: Int
-  createdAt: DateTime
-  updatedAt: DateTime
-}
-type TCPProxy {
-  id: ID!
-  domain: String!
-  applicationPort: Int!
-  proxyPort: Int!
-  environmentId: String!
-  serviceId: String!
-  createdAt: DateTime
-  updatedAt: DateTime
 }
 
 type Volume implements Node {
@@ -276,6 +243,7 @@ type VolumeInstanceBackup {
   scheduleId: String
   referencedMB: Int
   usedMB: Int
+  volumeInstanceSizeMB: Int
 }
 type WorkflowId { workflowId: String }
 enum WorkflowStatus { Complete Error NotFound Running }

@@ -18,6 +18,9 @@ type Query {
   deployments(${PAGE}, input: DeploymentListInput!): QueryDeploymentsConnection!
   deploymentLogs(deploymentId: String!, endDate: DateTime, filter: String, limit: Int, startDate: DateTime): [Log!]!
   buildLogs(deploymentId: String!, endDate: DateTime, filter: String, limit: Int, startDate: DateTime): [Log!]!
+  environmentLogs(afterDate: String, afterLimit: Int, anchorDate: String, beforeDate: String, beforeLimit: Int, environmentId: String!, filter: String): [Log!]!
+  externalWorkspaces(projectId: String): [ExternalWorkspace!]!
+  regions(projectId: String): [Region!]!
   variables(environmentId: String!, projectId: String!, serviceId: String, unrendered: Boolean): EnvironmentVariables!
   variablesForServiceDeployment(environmentId: String!, projectId: String!, serviceId: String!): EnvironmentVariables!
   customDomain(id: String!, projectId: String!): CustomDomain!
@@ -37,7 +40,10 @@ type Mutation {
   volumeInstanceBackupRestore(replicaServiceIds: [String!], volumeInstanceBackupId: String!, volumeInstanceId: String!, wipeServiceIds: [String!]): WorkflowId!
   serviceDelete(environmentId: String, id: String!): Boolean!
   serviceInstanceRedeploy(environmentId: String!, serviceId: String!): Boolean!
+  serviceInstanceDeploy(commitSha: String, environmentId: String!, latestCommit: Boolean, serviceId: String!): Boolean!
+  serviceInstanceDeployV2(commitSha: String, environmentId: String!, serviceId: String!): String!
   serviceInstanceUpdate(environmentId: String, input: ServiceInstanceUpdateInput!, serviceId: String!): Boolean!
+  serviceDomainCreate(input: ServiceDomainCreateInput!): ServiceDomain!
   deploymentRedeploy(id: String!, usePreviousImageTag: Boolean): Deployment!
   deploymentRestart(id: String!): Boolean!
   deploymentRemove(id: String!): Boolean!

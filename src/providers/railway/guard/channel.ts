@@ -1,5 +1,6 @@
 import type { Classified, Forward, RequestFacts, Verdict } from '../../../core/guard.ts'
 import type { Json, JsonObject } from '../../../lib/json.ts'
+import type { MessageError } from '../../guard.ts'
 import { judgeGraphql } from './graphql-request.ts'
 import { headerOf } from './headers.ts'
 import { parseJson } from './json.ts'
@@ -81,4 +82,20 @@ function readMessageId(id: Json): string {
 
 function written(message: JsonObject): Forward {
   return { kind: 'body', contentType: 'application/json', text: JSON.stringify(message) }
+}
+
+/**
+ * The protocol's `error` message, which ends the operation that the refused message would have begun.
+ * Null for any other message, and for one that cannot be read.
+ */
+export function messageError(text: string, error: MessageError): string | null {
+  try {
+    const message = parseJson(text)
+    if (!isObject(message) || message['type'] !== 'subscribe') return null
+    const id = readMessageId(message['id'] ?? null)
+    const { message: says, extensions } = error
+    return JSON.stringify({ id, type: 'error', payload: [{ message: says, extensions }] })
+  } catch {
+    return null
+  }
 }

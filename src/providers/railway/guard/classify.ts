@@ -10,7 +10,7 @@ import { decided } from './verdict.ts'
 /** Railway's API; the second name is the older one and leads to the same place. */
 export const RAILWAY_HOSTS: readonly string[] = ['backboard.railway.com', 'backboard.railway.app']
 
-export const GRAPHQL = '/graphql/v2'
+const GRAPHQL = '/graphql/v2'
 
 /**
  * Turns one request into the operations it would run, the resources they name and the bytes that may

@@ -19,8 +19,8 @@ import type { Places } from '../lookup/places.ts'
 import { uuidOf } from '../phantom.ts'
 import { targetFrom } from '../target.ts'
 import { answerToken } from './answer-token.ts'
-import { classifyMessage } from './channel.ts'
-import { classify, GRAPHQL, RAILWAY_HOSTS } from './classify.ts'
+import { classifyMessage, messageError } from './channel.ts'
+import { classify, RAILWAY_HOSTS } from './classify.ts'
 import { LIMITS } from './limits.ts'
 import { withStagedPatch } from './staged.ts'
 import { mintedSuffices } from './suffices.ts'
@@ -34,10 +34,12 @@ export function createGuard(api: Api, places: Places): Guard {
       { header: 'authorization', scheme: 'bearer' },
       { header: 'project-access-token', scheme: 'raw' },
     ],
-    graphql: ({ path }) => path === GRAPHQL,
+    // Also where nothing is served to a task: its clients look for the refusal in the same place.
+    graphql: ({ path }) => path.startsWith('/graphql/'),
     inspect,
     classify,
     classifyMessage,
+    messageError,
     place: (target) => {
       const { project, environment } = targetFrom(target)
       return { project, environment }

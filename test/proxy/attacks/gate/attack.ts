@@ -12,7 +12,8 @@ export interface GateAttack {
   readonly send: Sending
   /**
    * `wide`: every operation is allowed by its name, so that nothing but the credential, the form and
-   * the place stand in the way. `narrow`: reading and two operations. `listed`: few hosts.
+   * the place stand in the way. `narrow`: reading and two operations. `writer`: all that only reads or
+   * changes, so that what is worse for what it holds stands out. `listed`: few hosts.
    */
   readonly lease: LeaseKind
   /** What the refusal has to say, besides its code. */
@@ -31,7 +32,7 @@ export type Family =
   | 'websocket'
   | 'size'
 
-export type LeaseKind = 'wide' | 'narrow' | 'listed'
+export type LeaseKind = 'wide' | 'narrow' | 'writer' | 'listed'
 
 export type Sending = HttpSending | RawSending
 

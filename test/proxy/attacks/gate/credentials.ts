@@ -184,19 +184,19 @@ export const CREDENTIALS: readonly GateAttack[] = [
     ),
   },
   upgrade(
-    'operation_denied',
-    'a websocket, where a mutation is a message',
-    `${PROTOCOL}Project-Access-Token: «phantom»\r\n`,
-  ),
-  upgrade(
-    'operation_denied',
-    'a websocket with the phantom as a bearer',
-    `${PROTOCOL}Authorization: Bearer «phantom»\r\n`,
-  ),
-  upgrade(
-    'operation_denied',
+    'request_malformed',
     'a websocket of another protocol',
     'Sec-WebSocket-Protocol: graphql-ws\r\nProject-Access-Token: «phantom»\r\n',
+  ),
+  upgrade(
+    'request_malformed',
+    'a websocket with a choice of protocols',
+    'Sec-WebSocket-Protocol: graphql-transport-ws, graphql-ws\r\nProject-Access-Token: «phantom»\r\n',
+  ),
+  upgrade(
+    'foreign_credential',
+    'a websocket with the account’s key beside the phantom',
+    `${PROTOCOL}Project-Access-Token: «phantom»\r\nAuthorization: Bearer ${FOUND}\r\n`,
   ),
   upgrade(
     'foreign_credential',

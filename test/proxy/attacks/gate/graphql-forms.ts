@@ -59,6 +59,9 @@ export const GRAPHQL_FORMS: readonly GateAttack[] = [
   malformed('a packed body', gzipSync(WIPE_BODY), {
     headers: [JSON_TYPE, PHANTOM, ['content-encoding', 'gzip']],
   }),
+  malformed('a plain body that says it is packed', WIPE_BODY, {
+    headers: [JSON_TYPE, PHANTOM, ['content-encoding', 'gzip']],
+  }),
   malformed('a packed body that does not say so', gzipSync(WIPE_BODY)),
   malformed('a body packed twice', gzipSync(gzipSync(WIPE_BODY)), {
     headers: [JSON_TYPE, PHANTOM, ['content-encoding', 'gzip, gzip']],

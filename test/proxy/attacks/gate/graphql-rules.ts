@@ -17,6 +17,11 @@ const refused = (
 const wide = (name: string, query: string, variables?: Json): GateAttack =>
   refused(name, query, variables, { lease: 'wide' })
 
+const writer = (name: string, query: string, variables?: Json): GateAttack => ({
+  ...refused(name, query, variables),
+  lease: 'writer',
+})
+
 const PATCH =
   'mutation($p:EnvironmentConfig){environmentPatchCommit(environmentId:"«staging»",patch:$p)}'
 const REDEPLOY = (below: string) =>
@@ -33,11 +38,11 @@ export const GRAPHQL_RULES: readonly GateAttack[] = [
     'its own volume beside an allowed operation',
     'mutation{deploymentRedeploy(id:"«webStagingDeployment»"){id} volumeDelete(volumeId:"«cache»")}',
   ),
-  refused(
+  writer(
     'its own volume set to deleted',
     'mutation{volumeInstanceUpdate(volumeId:"«cache»",environmentId:"«staging»",input:{state:DELETED})}',
   ),
-  refused(
+  writer(
     'its own volume taken off its service',
     'mutation($s:String){volumeInstanceUpdate(volumeId:"«cache»",environmentId:"«staging»",input:{serviceId:$s})}',
     { s: null },
@@ -47,14 +52,14 @@ export const GRAPHQL_RULES: readonly GateAttack[] = [
     'mutation{volumeInstanceBackupDelete(volumeInstanceId:"«cacheStaging»",volumeInstanceBackupId:"«cacheBackup»"){workflowId}}',
   ),
   refused('its own service', 'mutation{serviceDelete(id:"«web»",environmentId:"«staging»")}'),
-  refused('a patch that deletes', PATCH, { p: { services: { '«web»': { isDeleted: true } } } }),
-  refused('a patch that deletes deep inside', PATCH, {
+  writer('a patch that deletes', PATCH, { p: { services: { '«web»': { isDeleted: true } } } }),
+  writer('a patch that deletes deep inside', PATCH, {
     p: { services: { '«web»': { networking: { customDomains: { 'a.example': null } } } } },
   }),
-  refused('a patch that runs a command', PATCH, {
+  writer('a patch that runs a command', PATCH, {
     p: { services: { '«web»': { deploy: { startCommand: 'sh' } } } },
   }),
-  refused('a patch with a key nobody knows', PATCH, { p: { databases: {} } }),
+  writer('a patch with a key nobody knows', PATCH, { p: { databases: {} } }),
   refused(
     'what somebody staged before',
     'mutation{environmentPatchCommitStaged(environmentId:"«staging»")}',
@@ -63,19 +68,37 @@ export const GRAPHQL_RULES: readonly GateAttack[] = [
       staged: { environment: '«staging»', patch: { services: { '«web»': { isDeleted: true } } } },
     },
   ),
-  refused(
+  writer(
     'a deletion staged for later',
     'mutation{environmentStageChanges(environmentId:"«staging»",input:{services:{x:null}}){id}}',
   ),
-  refused(
+  writer(
     'variables replaced',
     'mutation{variableCollectionUpsert(input:{projectId:"«shop»",environmentId:"«staging»",replace:true,variables:{}})}',
+  ),
+  writer('a patch that takes the last replica', PATCH, {
+    p: { services: { '«web»': { deploy: { numReplicas: 0 } } } },
+  }),
+  writer('a patch that sets a variable', PATCH, {
+    p: { services: { '«web»': { variables: { NODE_OPTIONS: { value: '-r ./x' } } } } },
+  }),
+  writer('a patch that deletes a variable by null', PATCH, {
+    p: { services: { '«web»': { variables: { DATABASE_URL: null } } } },
+  }),
+  writer(
+    'variables replaced by the value of a variable',
+    'mutation($r:Boolean){variableCollectionUpsert(input:{projectId:"«shop»",environmentId:"«staging»",replace:$r,variables:{A:"1"}})}',
+    { r: true },
+  ),
+  writer(
+    'a variable set to nothing',
+    'mutation{variableCollectionUpsert(input:{projectId:"«shop»",environmentId:"«staging»",variables:{A:null}})}',
   ),
   refused(
     'a variable of its own service',
     'mutation{variableUpsert(input:{projectId:"«shop»",environmentId:"«staging»",name:"NODE_OPTIONS",value:"-r ./x"})}',
   ),
-  refused(
+  writer(
     'a command of its own service',
     'mutation{serviceInstanceUpdate(environmentId:"«staging»",serviceId:"«web»",input:{startCommand:"sh"})}',
   ),

@@ -14,7 +14,11 @@ const EVERYTHING = [...railwayCatalogue.operations.keys()]
 
 const RULES: Readonly<Record<LeaseKind, Partial<GrantRule>>> = {
   wide: { allow: EVERYTHING },
-  narrow: { allow: ['read', 'deploymentRedeploy', 'deploymentRestart'] },
+  narrow: {
+    allow: ['read', 'deploymentRedeploy', 'deploymentRestart'],
+    approve: ['serviceInstanceRedeploy'],
+  },
+  writer: { allow: ['read', 'write', 'variableCollectionUpsert'] },
   listed: { allow: ['read'] },
 }
 

@@ -1,0 +1,33 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { BrokerError } from '../../errors.ts'
+import { ensurePrivateFolder } from '../../lib/home.ts'
+import type { IsolationPlan } from './plan.ts'
+
+/**
+ * Makes what the plan binds: the filtered copies, the project's caches. May be repeated; an older copy is
+ * replaced. Throws `internal` if there is no room or the folder is not ours.
+ */
+export function prepare(plan: IsolationPlan): void {
+  try {
+    for (const [path, text] of plan.copies) {
+      ensurePrivateFolder(dirname(path))
+      rmSync(path, { force: true })
+      // Never through something that somebody put there in between.
+      writeFileSync(path, text, { mode: 0o600, flag: 'wx' })
+    }
+    for (const folder of plan.folders) mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new BrokerError('internal', 'the files of the isolated task cannot be written', {
+      hint: "see that there is room and that the broker's folders are yours; then start the task again",
+      cause,
+    })
+  }
+}
+
+/** A folder per project below the broker's, whose name says which and cannot be another's. */
+export function projectFolder(base: string, workTree: string): string {
+  const { createHash } = process.getBuiltinModule('node:crypto')
+  const name = createHash('sha256').update(workTree).digest('hex').slice(0, 24)
+  return join(base, name)
+}

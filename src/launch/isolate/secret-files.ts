@@ -1,0 +1,76 @@
+import { standingCredentials } from '../standing-credentials.ts'
+import type { FileView } from './file-view.ts'
+import { nameMatcher } from './paths.ts'
+import tree from './work-tree.json' with { type: 'json' }
+
+export interface Found {
+  /** Files that hold secrets by their name, or by their name and what is in them. */
+  readonly secrets: readonly string[]
+  readonly sockets: readonly string[]
+  /** git's own folders: `…/.git`. */
+  readonly repositories: readonly string[]
+  /** Files called `.git`, which name such a folder elsewhere. */
+  readonly gitFiles: readonly string[]
+  /** Sentences about what could not be seen to. */
+  readonly remarks: readonly string[]
+}
+
+/** A start may wait for so many names, not for a whole disk's. */
+const MOST_ENTRIES = 50_000
+const DEEPEST = 24
+
+const isSecretName = nameMatcher(tree.secretNames)
+const isHarmless = nameMatcher(tree.notSecretNames)
+const mayBeSecret = nameMatcher(tree.looksSecretNames)
+const isBulk = nameMatcher(tree.notLookedInto)
+const looksSecret = new RegExp(tree.looksSecret)
+
+/**
+ * Looks through a work tree for files that hold secrets, the nearest folders first. Names decide; for names that
+ * are harmless as often as not, the content does. Dependencies and git's own folders are not looked into: a key
+ * in the history stays in the history.
+ */
+export function secretFiles(files: FileView, root: string): Found {
+  const secrets: string[] = []
+  const sockets: string[] = []
+  const repositories: string[] = []
+  const gitFiles: string[] = []
+  const remarks: string[] = []
+  let seen = 0
+  const folders: (readonly [path: string, depth: number])[] = [[root, 0]]
+  for (const [folder, depth] of folders) {
+    for (const { name, kind } of files.list(folder)) {
+      const path = `${folder}/${name}`
+      seen++
+      if (name === '.git' && kind === 'folder') repositories.push(path)
+      else if (kind === 'folder' && !isBulk(name) && depth < DEEPEST)
+        folders.push([path, depth + 1])
+      else if (kind === 'socket') sockets.push(path)
+      else if (name === '.git' && kind === 'file') gitFiles.push(path)
+      else if (kind === 'file' && isSecret(files, path, name)) secrets.push(path)
+      else if (kind === 'link' && !isHarmless(name) && isSecretName(name)) {
+        // A mask cannot be put on a link, and what it leads to may have any name.
+        const real = files.real(path)
+        if (real?.startsWith(`${root}/`) && files.entry(real)?.kind === 'file') secrets.push(real)
+      }
+    }
+    if (seen > MOST_ENTRIES) {
+      remarks.push(`only ${seen} files of "${root}" were looked at for secrets`)
+      break
+    }
+  }
+  for (const path of secrets) {
+    if ((files.entry(path)?.names ?? 1) > 1) {
+      remarks.push(`"${path}" has another name that may be readable (a hard link)`)
+    }
+  }
+  return { secrets: [...new Set(secrets)], sockets, repositories, gitFiles, remarks }
+}
+
+function isSecret(files: FileView, path: string, name: string): boolean {
+  if (isHarmless(name)) return false
+  if (isSecretName(name)) return true
+  if (!mayBeSecret(name)) return false
+  const text = files.text(path) ?? ''
+  return looksSecret.test(text) || standingCredentials().valueShape(text) !== undefined
+}
