@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-// Two projects: `main` needs nothing but npm; `services` needs real servers (PostgreSQL, a Secret
+// Three projects: `main` needs nothing but npm; `services` needs real servers (PostgreSQL, a Secret
 // Service) and is skipped loudly where they are missing, except in CI, where that is a failure.
+// `optin` drives programs of others (the Railway CLI) and is run by those who have them.
 const shared = {
   define: { __BROKER_TEST_BUILD__: 'true', __BROKER_VERSION__: '"0.0.0-test"' },
 }
@@ -24,6 +25,16 @@ export default defineConfig({
         test: {
           name: 'services',
           include: ['test/services/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          maxWorkers: 1,
+        },
+      },
+      {
+        ...shared,
+        test: {
+          name: 'optin',
+          include: ['test/optin/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 1,

@@ -36,6 +36,9 @@ export async function bundle({ test, outdir }) {
     external: ['keytar', 'pg-native'],
     define: {
       __BROKER_TEST_BUILD__: String(test),
+      // No optional native modules: what the bundle needs is in the bundle.
+      'process.env.WS_NO_BUFFER_UTIL': '"1"',
+      'process.env.WS_NO_UTF_8_VALIDATE': '"1"',
       __BROKER_VERSION__: JSON.stringify(version),
     },
     logLevel: 'warning',

@@ -117,6 +117,9 @@ const ID_KINDS = [
 ]
 // Kinds that span environments: matched by project where an environment argument says where.
 const SPANNING = new Set(['project', 'service', 'volume', 'bucket', 'plugin'])
+// The environment they name confines them only where it is a fork; else they reach all that are no
+// forks (descriptions of these arguments in the schema). What is a fork cannot be told for certain.
+const UNCONFINED = new Set(words('serviceCreate serviceDelete serviceInstanceUpdate'))
 // Kinds that say nothing about the environment.
 const BESIDE = new Set(['workspace', 'template'])
 // Kinds of one environment or one project, never of several.
@@ -175,7 +178,8 @@ function sources(operation, field, mutation) {
   const marks = listed.map((entry) => {
     const { kind, path, missing } = entry
     if (BESIDE.has(kind)) return `${kind}-:${path}`
-    const whole = kind !== 'environment' && (SPANNING.has(kind) ? mutation && !located : true)
+    const confined = located && !UNCONFINED.has(operation)
+    const whole = kind !== 'environment' && (SPANNING.has(kind) ? mutation && !confined : true)
     return `${kind}${whole ? '*' : ''}${entry === anchor && missing ? '?' : ''}:${path}`
   })
   if (LEASE.has(operation)) return ['lease', ...marks]

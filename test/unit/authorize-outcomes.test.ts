@@ -40,7 +40,16 @@ describe('the outcomes of requests', () => {
 function over(id: number): Outcome {
   return {
     kind: 'request',
-    request: { id, host: 'api.things.example', port: 443, method: 'GET' },
+    request: {
+      id,
+      protocol: 'h2',
+      route: 'intercept',
+      scheme: 'https',
+      host: 'api.things.example',
+      port: 443,
+      method: 'GET',
+      path: '/',
+    },
     status: 200,
     bytesUp: 0,
     bytesDown: 0,
