@@ -11,6 +11,7 @@ import { KyselyReader } from './reader.ts'
 import { Reserve } from './reserve.ts'
 import type { Schema } from './schema.ts'
 import type { Reader, Store, Writer } from './store.ts'
+import { type Sync, WriteAheadLog } from './wal.ts'
 import { type ChainCursor, KyselyWriter } from './writer.ts'
 
 /** Transactions that share one commit, at most: each waits for the disk once, not once each. */
@@ -34,6 +35,8 @@ export interface SqliteOptions {
   readonly path: string
   readonly keys: ChainKeys
   readonly now: () => number
+  /** For tests: how a commit becomes durable. */
+  readonly sync?: Sync
 }
 
 /** Opens (and if need be makes or migrates) the embedded database. One process at a time: the caller holds the lock. */
@@ -43,7 +46,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
   const database = new DatabaseSync(options.path)
   database.exec(`
     pragma journal_mode = wal;
-    pragma synchronous = full;
+    pragma synchronous = normal;
     pragma foreign_keys = on;
     pragma busy_timeout = 5000;
     pragma cache_size = -8000;
@@ -87,6 +90,7 @@ class SqliteStore implements Store {
   readonly #chain: ChainCursor
   readonly #reserve: Reserve
   readonly #statements: TransactionStatements
+  readonly #log: WriteAheadLog
   #queue: Job[] = []
   #running: Promise<void> | null = null
   #closed = false
@@ -126,6 +130,7 @@ class SqliteStore implements Store {
     this.#chain = chain
     this.#writer = new KyselyWriter(db, connection, chain, options.keys, options.now)
     this.#statements = prepareTransaction(database)
+    this.#log = openLog(options, database)
     this.#reserve = new Reserve(`${options.path}.reserve`)
     this.#reserve.take()
   }
@@ -165,6 +170,7 @@ class SqliteStore implements Store {
     const before = this.#chain.head
     const settle: (() => void)[] = []
     try {
+      this.#log.refuseIfBroken()
       this.#statements.begin.run()
       for (const job of group) settle.push(await this.#runOne(job))
       if (this.#chain.head.seq !== before.seq) this.#saveHead()
@@ -177,6 +183,13 @@ class SqliteStore implements Store {
         return
       }
       for (const job of group) job.reject(storageError(error))
+      return
+    }
+    try {
+      // Committed is not durable yet: nobody is told before the disk has it.
+      await this.#log.settle()
+    } catch (error) {
+      for (const job of group) job.reject(error)
       return
     }
     for (const act of settle) act()
@@ -221,7 +234,17 @@ class SqliteStore implements Store {
     await this.#running
     this.#reading.close()
     this.#database.close()
+    this.#log.close()
   }
+}
+
+/** A transaction that changes nothing to speak of, so that the log exists. */
+function openLog({ path, sync }: SqliteOptions, database: DatabaseSync): WriteAheadLog {
+  const { user_version: version } = database.prepare('pragma user_version').get() as {
+    user_version: number
+  }
+  database.exec(`begin immediate; pragma user_version = ${version}; commit`)
+  return new WriteAheadLog(path, sync)
 }
 
 /** What runs in every transaction; prepared once. */

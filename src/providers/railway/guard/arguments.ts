@@ -8,6 +8,9 @@ import { isObject, resolveValue, type Variables } from './values.ts'
 /** Argument values by name; absent ones are not in it, explicit nulls are. */
 export type Arguments = ReadonlyMap<string, Json>
 
+/** Most fields take none, and a map for each would be most of the work. */
+const NONE: Arguments = new Map()
+
 /**
  * Resolves and checks the arguments of one field. An argument or an input field that the catalogue does
  * not know could widen the operation in a way nobody has judged, so it makes the operation unknown.
@@ -18,6 +21,7 @@ export function readArguments(
   shapes: ReadonlyMap<string, InputShape>,
   variables: Variables,
 ): Arguments {
+  if (shapes.size === 0 && (nodes ?? []).length === 0) return NONE
   const found = new Map<string, Json | undefined>()
   for (const { name, value } of nodes ?? []) {
     const shape = shapes.get(name.value)

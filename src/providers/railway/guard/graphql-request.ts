@@ -1,8 +1,7 @@
 import type { Need, Operation } from '../../../core/guard.ts'
 import type { Json, JsonObject } from '../../../lib/json.ts'
-import { chooseOperation } from './document.ts'
 import { judgeOperations } from './operations.ts'
-import { printDocument } from './print.ts'
+import { prepare } from './prepared.ts'
 import { malformed, quote } from './refused.ts'
 import { isObject, readVariables } from './values.ts'
 
@@ -36,7 +35,7 @@ const HARMLESS_EXTENSIONS: ReadonlySet<string> = new Set(['clientLibrary'])
  */
 export function judgeGraphql(value: Json, subscriptions: boolean): JudgedRequest {
   const { query, operationName, variables: provided } = readParameters(value)
-  const document = chooseOperation(query, operationName)
+  const { document, text } = prepare(query, operationName)
   const { operation } = document
   if (operation.operation === 'subscription' && !subscriptions) {
     throw malformed('a subscription needs a websocket')
@@ -44,7 +43,7 @@ export function judgeGraphql(value: Json, subscriptions: boolean): JudgedRequest
   const variables = readVariables(operation, provided)
   const judged = judgeOperations(document, variables)
   const parameters = {
-    query: printDocument(document),
+    query: text,
     ...(operation.name ? { operationName: operation.name.value } : {}),
     ...(Object.keys(variables.given).length > 0 ? { variables: variables.given } : {}),
   }

@@ -1,0 +1,33 @@
+import { type ChosenDocument, chooseOperation } from './document.ts'
+import { printDocument } from './print.ts'
+
+/** What a document's text alone decides: its tree, and the one text in which it is sent. */
+export interface Prepared {
+  readonly document: ChosenDocument
+  readonly text: string
+}
+
+/** Clients send the same few documents again and again, with other variables. */
+const KEPT = 64
+const LONGEST = 8192
+
+const kept = new Map<string, Prepared>()
+
+/**
+ * Parses a document and writes it anew, or finds that done before. Only syntax is remembered, which
+ * equal texts share whatever their variables are; every judgement is made afresh on it.
+ */
+export function prepare(source: string, operationName: string | null): Prepared {
+  // A name of GraphQL holds no line break, so no two pairs share a key.
+  const key = `${operationName ?? ''}\n${source}`
+  const found = kept.get(key)
+  if (found) return found
+  const document = chooseOperation(source, operationName)
+  const prepared = { document, text: printDocument(document) }
+  if (source.length <= LONGEST) {
+    const oldest = kept.size >= KEPT ? kept.keys().next().value : undefined
+    if (oldest !== undefined) kept.delete(oldest)
+    kept.set(key, prepared)
+  }
+  return prepared
+}
