@@ -10,7 +10,7 @@ const INSTANCES =
   'serviceInstances(first: 50) { edges { node { id serviceId serviceName region createdAt updatedAt latestDeployment { id status createdAt url } } } }'
 const VOLUMES =
   'volumeInstances(first: 50) { edges { node { id volumeId mountPath sizeMB currentSizeMB state createdAt } } }'
-const ALIASES = ['overview', 'services', 'volumes', 'again', 'last']
+const ALIASES = ['overview', 'services', 'volumes', 'before', 'after', 'last']
 
 const query = `query Staging($id: String!) {
 ${ALIASES.map((alias) => `  ${alias}: environment(id: $id) { id name isEphemeral ${INSTANCES} ${VOLUMES} }`).join('\n')}

@@ -6,8 +6,8 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { BODY, PATH } from './proxy-document.mjs'
 
-const END_OF_HEAD = Buffer.from('\r\n\r\n')
-const LAST_CHUNK = Buffer.from('0\r\n\r\n')
+const END_OF_HEAD = '\r\n\r\n'
+const LAST_CHUNK = Buffer.from(`0${END_OF_HEAD}`)
 
 /** One open connection by way of a proxy. `proxy`: port, ca, authority and the credential it wants. */
 export class Connection {
@@ -19,7 +19,9 @@ export class Connection {
   static async open({ port, ca, host, authority, token }) {
     const below = net.connect(port, '127.0.0.1').setNoDelay(true)
     below.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`)
-    const [answer] = await once(below, 'data')
+    let answer = '' // in pieces, from some
+    while (!answer.endsWith(END_OF_HEAD))
+      answer += (await once(below, 'data'))[0].toString('latin1')
     if (!/^HTTP\/1\.[01] 200/.test(answer)) throw new Error(`CONNECT was refused: ${answer}`)
     const socket = tls.connect({ socket: below, servername: host, ca })
     await once(socket, 'secureConnect')

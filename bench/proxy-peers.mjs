@@ -12,29 +12,30 @@ import tls from 'node:tls'
 import { ANSWER, HOST } from './proxy-document.mjs'
 
 const KEEP_ALIVE_MS = 60_000
+/** Bytes. What a daemon asks by itself is shorter, and not counted. */
+const SHORT = 1000
 const NPM_PEERS = { 'http-mitm-proxy': '1.1.0', mockttp: '4.6.5' }
 
 const roles = { upstream, bare, 'http-mitm-proxy': httpMitmProxy, mockttp }
 const role = roles[process.argv[2]]
 if (role && process.send) process.once('message', (data) => role(data))
 
-/** Answers every POST alike; tells how many there were, and what credentials they carried. */
+/** Answers every POST alike; tells how many there were with each credential. */
 async function upstream() {
   const { newIdentity } = await import('../src/demo/cloud/certificate.ts')
   const { certificate, key, ca } = await newIdentity()
-  const tokens = new Set()
-  let count = 0
-  const server = https.createServer(
-    { cert: certificate, key: key.reveal() },
-    (request, response) => {
-      count++
-      tokens.add(request.headers.authorization ?? request.headers['project-access-token'])
-      const fields = { 'content-type': 'application/json', 'content-length': ANSWER.length }
-      request.resume().on('end', () => response.writeHead(200, fields).end(ANSWER))
-    },
-  )
+  const counts = {}
+  const tls = { cert: certificate, key: key.reveal() }
+  const server = https.createServer(tls, (request, response) => {
+    const { authorization, 'project-access-token': token } = request.headers
+    const carried = [authorization, token].filter(Boolean).join()
+    const isOurs = Number(request.headers['content-length']) >= SHORT
+    if (isOurs) counts[carried] = (counts[carried] ?? 0) + 1
+    const fields = { 'content-type': 'application/json', 'content-length': ANSWER.length }
+    request.resume().on('end', () => response.writeHead(200, fields).end(ANSWER))
+  })
   server.keepAliveTimeout = KEEP_ALIVE_MS
-  process.on('message', () => process.send({ count, tokens: [...tokens] }))
+  process.on('message', () => process.send(counts))
   server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port, ca }))
 }
 
@@ -81,14 +82,14 @@ async function mockttp({ ca, folder }) {
   const own = await generateCACertificate()
   const server = getLocal({ https: own, http2: false, recordTraffic: false })
   await server.start()
-  await server.forUnmatchedRequest().thenPassThrough({ trustAdditionalCAs: [{ cert: ca }] })
+  await server.forUnmatchedRequest().thenPassThrough({ additionalTrustedCAs: [{ cert: ca }] })
   process.send({ port: server.port, ca: own.cert })
 }
 
 /** Starts one of the roles above and resolves when it is ready. */
 export async function startRole(bench, name, data = {}) {
   const child = fork(import.meta.filename, [name], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   })
   bench.children.add(child)
   child.send(data)

@@ -36,29 +36,30 @@ await run({ limitSeconds: 420 }, async (bench) => {
     proxy.sent += (await throughput(proxy, MANY, 2)).done
     proxy.sent += (await latencies(proxy, FEW, RATE, RATE)).length
   }
+  const disk = []
   for (let round = 0; round < rounds; round++) {
+    disk.push(commitMs(bench.folder))
     // In turns, so that what else the machine does comes to all of them; never in the same order.
     const turned = [...proxies.slice(round % proxies.length), ...proxies]
     for (const proxy of turned.slice(0, proxies.length)) proxy.rounds.push(await measure(proxy))
   }
-  const { count, tokens } = await asked(upstream)
+  const arrived = await counted(upstream)
   const [ofBare, ofBroker] = proxies
   report(proxies)
   console.log('')
   reportBounds(ofBare, ofBroker, proxies.slice(2))
   const audited = await endBroker(broker, bench)
-  const disk = commitMs(bench.folder)
   console.log(
     `\n${ofBroker.sent} requests through the broker; in its audit log, which verifies: ${audited.allowed} decisions, ` +
-      `${audited.ended} outcomes. A durable commit of bare SQLite here: ${disk.toFixed(2)} ms.`,
+      `${audited.ended} outcomes. A durable commit of bare SQLite meanwhile: ${median(disk).toFixed(2)} ms, in the worst round ${Math.max(...disk).toFixed(2)} ms.`,
   )
   if (audited.allowed !== ofBroker.sent || audited.ended !== ofBroker.sent) {
     throw new Error('the audit log does not have every request')
   }
-  const expected = proxies.reduce((sum, { sent }) => sum + sent, 0)
-  if (count !== expected) throw new Error(`${expected} were sent, and ${count} arrived`)
-  if (!tokens.includes(`Bearer ${SECRET}`) || tokens.includes(ofBroker.token)) {
-    throw new Error('the credential was not replaced')
+  if (arrived[`Bearer ${SECRET}`] !== ofBroker.sent || arrived[ofBroker.token]) {
+    throw new Error(
+      'not every request arrived once, with the real credential in place of the other',
+    )
   }
 })
 
@@ -143,7 +144,7 @@ function judgingMicros() {
   return median(times.slice(2000))
 }
 
-async function asked(upstream) {
+function counted(upstream) {
   upstream.child.send('report')
   return new Promise((resolve) => upstream.child.once('message', resolve))
 }
@@ -151,10 +152,12 @@ async function asked(upstream) {
 /** What the disk makes of a single durable transaction. */
 function commitMs(folder) {
   const database = new DatabaseSync(join(folder, 'baseline.sqlite'))
-  database.exec('pragma journal_mode = wal; pragma synchronous = full; create table t (a text)')
+  database.exec(
+    'pragma journal_mode = wal; pragma synchronous = full; create table if not exists t (a text)',
+  )
   const insert = database.prepare('insert into t values (?)')
   const times = []
-  for (let n = 0; n < 300; n++) {
+  for (let n = 0; n < 100; n++) {
     const began = performance.now()
     insert.run('x'.repeat(1000))
     times.push(performance.now() - began)

@@ -48,6 +48,8 @@ function leaseAt(issuedAt, principal) {
     endedAt: null,
     endReason: null,
     endNote: null,
+    proxied: false,
+    foreignCredentials: [],
     grants: [
       {
         name: 'api',
@@ -57,6 +59,7 @@ function leaseAt(issuedAt, principal) {
         capability: 'phantom',
         state: 'active',
         operations: ['read'],
+        approvable: [],
         recipe: { jti: `${id}.api`, audience: 'https://api.staging.example' },
         handle: { jti: `${id}.api`, audience: 'https://api.staging.example' },
         mintStartedAt: null,
