@@ -11,6 +11,7 @@ import { lapseOfLease, recordAbandoned } from './approval/lapse.ts'
 import { callProvider } from './call.ts'
 import type { Context } from './context.ts'
 import { grantFacts } from './record.ts'
+import { unrecordedEnds } from './unrecorded.ts'
 
 /**
  * Ends a lease: records that it is being revoked, tries each provider once, records how that went,
@@ -26,9 +27,29 @@ export function revoke(
 ): Promise<Lease> {
   const running = context.revoking.get(id)
   if (running) return running
-  const run = attempt(context, id, reason, note).finally(() => context.revoking.delete(id))
+  const run = recorded(context, id, reason, note).finally(() => context.revoking.delete(id))
   context.revoking.set(id, run)
   return run
+}
+
+/** One attempt. Where there is no room to record it, the first reason is kept for the tick, which tries again. */
+async function recorded(
+  context: Context,
+  id: LeaseId,
+  reason: EndReason,
+  note: string | null,
+): Promise<Lease> {
+  const unrecorded = unrecordedEnds(context)
+  const first = unrecorded.get(id) ?? { reason, note, triedAt: 0 }
+  unrecorded.delete(id)
+  try {
+    return await attempt(context, id, first.reason, first.note)
+  } catch (error) {
+    if (isBrokerError(error) && error.code === 'storage_full') {
+      unrecorded.set(id, { ...first, triedAt: context.now() })
+    }
+    throw error
+  }
 }
 
 async function attempt(

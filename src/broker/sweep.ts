@@ -4,12 +4,15 @@ import type { LeaseId } from '../lib/ids.ts'
 import { abandonPending } from './approval/lapse.ts'
 import type { Context } from './context.ts'
 import { revoke } from './revoke.ts'
+import { unrecordedEnds } from './unrecorded.ts'
 
 const BATCH = 2000
 /** Revocations under way at once, over all connections; each connection's lane is narrower. */
 const AT_ONCE = 256
 /** How long one sweep may go on starting them: the tick after it must not have to wait. */
 const SPAN_MS = TIMING.tickMs * 0.9
+/** Between two tries to end what cannot be recorded. */
+const UNRECORDED_MS = 30_000
 /** Of one connection, so that a dead upstream cannot fill all places. */
 const AT_ONCE_PER_CONNECTION = 32
 
@@ -20,12 +23,29 @@ const AT_ONCE_PER_CONNECTION = 32
  */
 export async function sweep(context: Context): Promise<number> {
   const span = AbortSignal.timeout(SPAN_MS)
-  let started = 0
+  let started = startUnrecorded(context)
   for (;;) {
     const { count, full } = await startDue(context)
     started += count
     if (!full || !(await roomWithin(context, span))) return started
   }
+}
+
+/** Ends that a full disk kept from being recorded. Seldom before there is room: each try asks the provider again. */
+function startUnrecorded(context: Context): number {
+  const ends = unrecordedEnds(context)
+  if (ends.size === 0) return 0
+  const room = context.store.hasReserve()
+  const before = context.now() - UNRECORDED_MS
+  const ready = [...ends]
+    .filter(([id, { triedAt }]) => !context.revoking.has(id) && (room || triedAt <= before))
+    .slice(0, AT_ONCE)
+  for (const [id, { reason, note }] of ready) {
+    revoke(context, id, reason, note).catch((error: unknown) =>
+      context.log.error('a revocation could not be recorded', error),
+    )
+  }
+  return ready.length
 }
 
 async function startDue(context: Context): Promise<{ count: number; full: boolean }> {

@@ -1,4 +1,4 @@
-import { renameSync, statSync } from 'node:fs'
+import { renameSync, statSync, writeSync } from 'node:fs'
 import type { Log } from '../broker/context.ts'
 import { isBrokerError } from '../errors.ts'
 
@@ -10,6 +10,18 @@ export function rotateLog(path: string): void {
     if (statSync(path).size > LARGEST) renameSync(path, `${path}.1`)
   } catch {
     // no log yet
+  }
+}
+
+/**
+ * To standard error. A line that cannot be written (the disk is full, the reader has gone) is lost: as an
+ * error of the stream it would end the daemon, which is there to end leases.
+ */
+export function writeLogLine(line: string): void {
+  try {
+    writeSync(2, line)
+  } catch {
+    // there is nowhere to say so
   }
 }
 

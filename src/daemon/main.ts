@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { ensurePrivateFolder, type Home } from '../lib/home.ts'
 import type { Secret } from '../lib/secret.ts'
 import { readConfig } from './config.ts'
-import { createLog, rotateLog } from './log.ts'
+import { createLog, rotateLog, writeLogLine } from './log.ts'
 import { keepMemoryToOurselves } from './memory.ts'
 import type { ALREADY_RUNNING } from './run.ts'
 import { readStarterMessage } from './starter-message.ts'
@@ -34,7 +34,7 @@ function loadRun(home: Home) {
  */
 function dieQuietly(home: Home): void {
   rotateLog(home.logFile)
-  const log = createLog((line) => process.stderr.write(line), Date.now)
+  const log = createLog(writeLogLine, Date.now)
   for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(event, (error: unknown) => {
       log.error('died of an unforeseen error', error)

@@ -25,7 +25,7 @@ import type { Config } from './config.ts'
 import { documents, preloadDocuments } from './documents.ts'
 import { listen, unlisten } from './endpoint.ts'
 import { takeLock } from './lock.ts'
-import { createLog } from './log.ts'
+import { createLog, writeLogLine } from './log.ts'
 import { loadOperatorKey } from './operator-key.ts'
 import { PolicyCell } from './policy-cell.ts'
 import { Proxies } from './proxies.ts'
@@ -79,7 +79,7 @@ export async function runDaemon(
 async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Promise<void> {
   const { home } = config
   const now = Date.now
-  const log = createLog((line) => process.stderr.write(line), now)
+  const log = createLog(writeLogLine, now)
   const operatorKey = loadOperatorKey(home.operatorKey, randomBytes)
   const keys = deriveChainKeys(operatorKey.reveal())
   const store = await openSqlite({ path: home.database, keys, now })

@@ -61,6 +61,7 @@ export const EXPECTED: Readonly<Record<Route, string>> = {
   patch: 'operation_denied',
   alias: 'environment_mismatch',
   'service-delete': 'environment_unknown',
+  'service-delete-here': 'environment_mismatch',
   'staged-changes': 'operation_denied',
   batch: 'request_malformed',
 }

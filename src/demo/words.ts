@@ -7,6 +7,7 @@ export const IN_WORDS: Readonly<Record<Route, string>> = {
   patch: 'commits a patch that deletes pgdata',
   alias: 'deletes pgdata under an alias',
   'service-delete': 'deletes its service everywhere',
+  'service-delete-here': 'deletes its service, naming staging',
   'staged-changes': 'commits what is staged: a deletion',
   batch: 'deletes pgdata within a batch',
 }

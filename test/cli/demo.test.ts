@@ -95,6 +95,7 @@ describe('the demo', () => {
       ['patch', 'operation_denied', true],
       ['alias', 'environment_mismatch', true],
       ['service-delete', 'environment_unknown', true],
+      ['service-delete-here', 'environment_mismatch', true],
       ['staged-changes', 'operation_denied', true],
       ['batch', 'request_malformed', true],
     ])
@@ -153,8 +154,9 @@ describe('the demo as text', () => {
     expect(status).toBe(0)
     expect(out).not.toContain('\u001b')
     const refused = out.split('\n').filter((line) => /^ {2}refused .* · [a-z_]+ · /.test(line))
-    // The seven, and before them the question that its token does not answer.
-    expect(refused).toHaveLength(8)
+    // The eight, and before them the question that its token does not answer.
+    expect(refused).toHaveLength(9)
+    expect(out).toContain('service "api" also lies in "production"')
     expect(out).toContain('volume "pgdata" also lies in "production"')
     expect(out).not.toContain('NOT OK')
     expect(out).toMatch(/all of it held\nNot shown: .*\nNext: broker connect railway\n$/)

@@ -75,8 +75,8 @@ export const MUTATIONS: Readonly<Record<string, readonly string[]>> = {
   ],
   EnvironmentStageChanges: ['environmentStageChanges write environment=stg'],
   FunctionUpdate: [
-    'serviceInstanceUpdate write environment=stg service=svc',
-    'serviceInstanceUpdate:execute execute environment=stg service=svc',
+    'serviceInstanceUpdate write environment=stg service*=svc',
+    'serviceInstanceUpdate:execute execute environment=stg service*=svc',
   ],
   GenerateShellToken: [
     'generateShellToken admin deploymentInstance*=x environment=stg service=svc',
@@ -97,10 +97,10 @@ export const MUTATIONS: Readonly<Record<string, readonly string[]>> = {
   SandboxTemplateBuild: ['sandboxTemplateBuild execute environment=stg'],
   ServiceConnect: ['serviceConnect execute service*=x'],
   ServiceCreate: [
-    'serviceCreate write environment=stg project=prj',
-    'serviceCreate:execute execute environment=stg project=prj',
+    'serviceCreate write environment=stg project*=prj',
+    'serviceCreate:execute execute environment=stg project*=prj',
   ],
-  ServiceDelete: ['serviceDelete destructive environment=stg service=svc'],
+  ServiceDelete: ['serviceDelete destructive environment=stg service*=svc'],
   ServiceDisconnect: ['serviceDisconnect destructive service*=x'],
   ServiceDomainCreate: ['serviceDomainCreate write environment=stg service=svc'],
   ServiceDomainDelete: ['serviceDomainDelete destructive serviceDomain*=x'],
@@ -111,7 +111,7 @@ export const MUTATIONS: Readonly<Record<string, readonly string[]>> = {
     'serviceInstanceDeployV2:execute execute environment=stg service=svc',
   ],
   ServiceInstanceDeployLatestCommit: ['serviceInstanceDeploy write environment=stg service=svc'],
-  ServiceInstanceUpdate: ['serviceInstanceUpdate write environment=stg service=svc'],
+  ServiceInstanceUpdate: ['serviceInstanceUpdate write environment=stg service*=svc'],
   SetServiceUnderAttackMode: ['setServiceUnderAttackMode write environment=stg service=svc'],
   SshPublicKeyCreate: ['sshPublicKeyCreate admin account'],
   SshPublicKeyDelete: ['sshPublicKeyDelete admin account'],

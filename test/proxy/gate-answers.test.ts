@@ -28,6 +28,15 @@ describe('a refusal', () => {
     },
   )
 
+  it('of a request without a credential names the variable that holds it, and no other', async () => {
+    guarded = await Guarded.start()
+    const { body: answered } = await (await guarded.issue()).graphql('{__typename}', {}, {})
+    const next = "send the one in this task's environment (RAILWAY_TOKEN)"
+    expect(answered?.['errors']).toMatchObject([
+      { extensions: { code: 'credential_missing', next } },
+    ])
+  })
+
   it('is a problem document anywhere else', async () => {
     guarded = await Guarded.start()
     const task = await guarded.issue()

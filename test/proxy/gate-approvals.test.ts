@@ -118,6 +118,45 @@ describe('a request that needs a person', () => {
     ])
   })
 
+  it('shows which variables are set, never to what, and names the environment', async () => {
+    const task = await start(SHORT, { rule: { approve: ['variableCollectionUpsert'] } })
+    const { shop, staging, web } = guarded.cloud.ids
+    const place = `projectId:"${shop}",environmentId:"${staging}",serviceId:"${web}"`
+    await task.graphql(
+      `mutation{variableCollectionUpsert(input:{${place},variables:{LOG_LEVEL:"hidden-1",PORT:"hidden-2"}})}`,
+    )
+    const [approval] = await approvals(true)
+    expect(approval?.summary).toBe(
+      'variableCollectionUpsert (execute): variables "LOG_LEVEL", "PORT"; service "web" in staging and production; environment "staging"; project "shop" in staging and production; 2 environments',
+    )
+    expect(approval?.typed).toBe('web')
+    const here = [{ id: staging, name: 'staging' }]
+    const targets = approval?.targets.map(({ kind, name, environments }) => [
+      kind,
+      name,
+      environments,
+    ])
+    expect(targets).toContainEqual(['environment', 'staging', here])
+    expect(targets).toContainEqual(['variable', 'LOG_LEVEL', here])
+    expect(JSON.stringify([approval, await task.entries()])).not.toContain('hidden-')
+  })
+
+  it('has the environment typed where nothing narrower has a name of its own', async () => {
+    const task = await start(SHORT)
+    await task.graphql(upsert('x'))
+    expect(await asked()).toMatchObject({ typed: 'staging' })
+  })
+
+  it('has the thing typed that is destroyed, not what is touched beside it', async () => {
+    const task = await start(SHORT)
+    const { shop, staging, web, cache } = guarded.cloud.ids
+    const place = `projectId:"${shop}",environmentId:"${staging}",serviceId:"${web}"`
+    await task.graphql(
+      `mutation{a:variableUpsert(input:{${place},name:"A",value:"b"}) b:volumeDelete(volumeId:"${cache}")}`,
+    )
+    expect(await asked()).toMatchObject({ typed: 'cache' })
+  })
+
   it('passes when it is approved while it waits', async () => {
     const task = await start(LONG)
     const waiting = task.graphql(wipeCache())

@@ -309,7 +309,7 @@ describe('over a websocket of a task that may do everything', () => {
 
   it('what the credential of the connection cannot do is refused', async () => {
     const problem = await problemOf(
-      subscribe('mutation($i:ServiceCreateInput!){serviceCreate(input:$i){id}}', {
+      subscribe('mutation($i:BucketCreateInput!){bucketCreate(input:$i){id}}', {
         i: { projectId: ids.shop, environmentId: ids.staging, name: 'x' },
       }),
     )

@@ -15,7 +15,7 @@ const asked: string[] = []
 let judging: Judging
 
 beforeAll(async () => {
-  world = await World.open({ judgeMs: 1500 })
+  world = await World.open()
   upstream = await SocketUpstream.open(world.upstreamCa, 'api.test')
 })
 afterAll(async () => {
@@ -210,7 +210,6 @@ describe('a message that the gate does not forward never arrives', () => {
       verdict({ kind: 'close', code: 1006, reason: '' }),
     ],
     ['closes without a reason', verdict({ kind: 'close', code: 4400 })],
-    ['does not answer in time', never],
   ] as const satisfies readonly (readonly [string, Judging])[]) {
     it(`when it ${name}: the connection ends with 1008`, async () => {
       judging = judge
@@ -224,6 +223,21 @@ describe('a message that the gate does not forward never arrives', () => {
       ])
     })
   }
+
+  it('when it does not answer in time: the connection ends with 1008', async () => {
+    const hasty = await World.open({ judgeMs: 200 })
+    hasty.judging = async () => allow()
+    judging = never
+    const client = await openSocket(await hasty.tls(), { url: 'ws://api.test/' })
+    client.socket.send('one')
+    const { code, reason } = await client.closed
+    expect([code, reason]).toEqual([1008, 'the broker did not decide in time'])
+    await until('the upstream is closed', () => upstream.closes.length === 1)
+    expect(upstream.messages).toEqual([])
+    expect(hasty.refusals).toMatchObject([{ code: 'operation_denied' }])
+    await hasty.close()
+    upstream.clear()
+  })
 
   it('when there is nothing to upgrade: such an answer is a denial', async () => {
     const socket = await world.tls()

@@ -140,7 +140,8 @@ describe('readings', () => {
 
 const grant = {
   guard: thingsGuard({ carriers: CARRIERS }),
-  provider: { variables: () => ['THINGS_KEY'] },
+  provider: { variables: () => ['THINGS_KEY', 'THINGS_PLACE'] },
+  variables: ['THINGS_KEY'],
   target: {},
   proxied: { phantom: new Secret(PHANTOM), minted: new Secret(MINTED) },
 } as unknown as TaskGrant

@@ -1,4 +1,5 @@
 import { LeaseGate } from '../../src/broker/authorize/gate.ts'
+import { passingOf } from '../../src/broker/authorize/passing.ts'
 import type { Task, TaskGrant } from '../../src/broker/authorize/task.ts'
 import { connect } from '../../src/broker/connect.ts'
 import type { Context } from '../../src/broker/context.ts'
@@ -107,11 +108,14 @@ export async function openYard(
   await store(context, 'things-main')
   await placeLease(context.store, leaseOf(1, { grants: [{ ...GRANT, name: 'main' }] }))
   const { grant, ...rest } = changes
+  const rule = { allow: ['look', 'put', 'burn'], approve: [], deny: [], ...grant?.rule }
   const own: TaskGrant = {
     ...{ name: 'main', provider, guard, connection: 'things-main', target: {} },
     place: { environment: 'env-1', project: 'prj-1' },
-    rule: { allow: ['look', 'put', 'burn'], approve: [], deny: [] },
+    rule,
+    passing: passingOf(rule, provider.catalogue, rest.isProtected ?? false),
     proxied: { phantom: new Secret(PHANTOM), minted: new Secret(MINTED) },
+    variables: ['THINGS_KEY'],
     ...grant,
   }
   const task: Task = {

@@ -60,6 +60,20 @@ describe('who may do what', () => {
       (i: Cloud['ids']) => `serviceDelete(id:"${i.web}",environmentId:"${i.production}")`,
     ],
     [
+      'a service in staging, which is no fork',
+      (i: Cloud['ids']) => `serviceDelete(id:"${i.web}",environmentId:"${i.staging}")`,
+    ],
+    [
+      'the replicas of one by way of staging',
+      (i: Cloud['ids']) =>
+        `serviceInstanceUpdate(serviceId:"${i.web}",environmentId:"${i.staging}",input:{numReplicas:9})`,
+    ],
+    [
+      'a new service by way of staging',
+      (i: Cloud['ids']) =>
+        `serviceCreate(input:{projectId:"${i.shop}",environmentId:"${i.staging}"}){id}`,
+    ],
+    [
       'the production half of a shared volume',
       (i: Cloud['ids']) =>
         `volumeInstanceUpdate(volumeId:"${i.pgdata}",environmentId:"${i.production}",input:{state:DELETED})`,

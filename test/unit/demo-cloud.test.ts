@@ -23,6 +23,12 @@ const done = async (...asked: Parameters<typeof ask>) => {
 }
 const PATCH = `mutation($e:String!,$p:EnvironmentConfig){environmentPatchCommit(environmentId:$e,patch:$p)}`
 const volumes = () => cloud.world.volumes.map(({ name }) => name)
+const running = () => cloud.world.serviceInstances.map(({ id }) => id)
+/** From now on staging is a fork. */
+const forked = () => {
+  const staging = cloud.world.environments.find(({ id }) => id === cloud.ids.staging)
+  Object.assign(staging ?? {}, { fork: true })
+}
 const instances = () => cloud.world.volumeInstances.map(({ id }) => id)
 
 describe('deleting', () => {
@@ -117,15 +123,30 @@ describe('deleting', () => {
   })
 
   it('deletes a service everywhere where no environment is named', async () => {
-    const { web, webStaging, webProduction, staging } = cloud.ids
-    await done(`mutation{serviceDelete(id:"${cloud.ids.api}",environmentId:"${staging}")}`)
-    const left = () => cloud.world.serviceInstances.map(({ id }) => id)
-    expect(left()).toContain(cloud.ids.apiProduction)
-    expect(left()).not.toContain(cloud.ids.apiStaging)
+    const { web, webStaging, webProduction } = cloud.ids
     await done(`mutation{serviceDelete(id:"${web}")}`)
-    expect(left()).not.toContain(webStaging)
-    expect(left()).not.toContain(webProduction)
+    expect(running()).not.toContain(webStaging)
+    expect(running()).not.toContain(webProduction)
     expect(cloud.world.services.map(({ name }) => name)).toEqual(['api', 'invoices'])
+  })
+
+  it('deletes a service in production as well where staging is named and is no fork', async () => {
+    const { api, apiStaging, apiProduction, staging } = cloud.ids
+    await done(`mutation{serviceDelete(id:"${api}",environmentId:"${staging}")}`)
+    expect(running()).not.toContain(apiStaging)
+    expect(running()).not.toContain(apiProduction)
+    expect(cloud.snapshot().services.join()).not.toContain('shop/production api')
+  })
+
+  it('deletes a service in a fork alone, and in none by naming another environment', async () => {
+    const { api, web, apiStaging, apiProduction, webStaging, webProduction } = cloud.ids
+    forked()
+    await done(`mutation{serviceDelete(id:"${api}",environmentId:"${cloud.ids.staging}")}`)
+    expect(running()).not.toContain(apiStaging)
+    expect(running()).toContain(apiProduction)
+    await done(`mutation{serviceDelete(id:"${web}",environmentId:"${cloud.ids.production}")}`)
+    expect(running()).not.toContain(webProduction)
+    expect(running()).toContain(webStaging)
   })
 
   it('deletes every half of a volume whose state is set without an environment', async () => {
@@ -245,16 +266,34 @@ describe('working', () => {
     expect(cloud.snapshot()).toEqual(before)
   })
 
-  it('changes an instance, or all of them where no environment is named', async () => {
+  it.each([
+    ['a fork', true, [2, 1]],
+    ['no fork', false, [2, 2]],
+  ])('changes the instances that an environment reaches that is %s', async (_, fork, expected) => {
     const { web, staging, webStaging, webProduction } = cloud.ids
     const update = (where: string) =>
       done(`mutation{serviceInstanceUpdate(serviceId:"${web}"${where},input:{numReplicas:2})}`)
     const replicas = (id: string) =>
       cloud.world.serviceInstances.find((row) => row.id === id)?.settings['numReplicas']
+    if (fork) forked()
     await update(`,environmentId:"${staging}"`)
-    expect([replicas(webStaging), replicas(webProduction)]).toEqual([2, 1])
+    expect([replicas(webStaging), replicas(webProduction)]).toEqual(expected)
     await update('')
     expect([replicas(webStaging), replicas(webProduction)]).toEqual([2, 2])
+  })
+
+  it.each([
+    ['a fork', true, ['staging']],
+    ['no fork', false, ['staging', 'production']],
+  ])('makes a service where an environment reaches that is %s', async (_, fork, expected) => {
+    if (fork) forked()
+    const input = { projectId: cloud.ids.shop, environmentId: cloud.ids.staging, name: 'new' }
+    const create = 'mutation($i:ServiceCreateInput!){serviceCreate(input:$i){id name}}'
+    const made = Object(await done(create, { i: input })).serviceCreate
+    const places = cloud.world.serviceInstances.filter(({ serviceId }) => serviceId === made.id)
+    const nameOf = (place: string) => cloud.world.environments.find(({ id }) => id === place)?.name
+    expect(places.map(({ environmentId }) => nameOf(environmentId))).toEqual(expected)
+    expect(made.name).toBe('new')
   })
 
   it('pages', async () => {

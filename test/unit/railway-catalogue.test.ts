@@ -24,6 +24,8 @@ import { allowed, send } from '../fixtures/railway/request.ts'
 
 const KINDS: readonly OperationKind[] = ['query', 'mutation', 'subscription']
 const words = (text: string) => text.trim().split(/\s+/)
+/** An environment that is named confines these only where it is a fork, which nobody can tell. */
+const UNCONFINED = ['serviceCreate', 'serviceDelete', 'serviceInstanceUpdate']
 const risksOf = (name: string) =>
   [name, `${name}:destructive`].map((each) => railwayCatalogue.operations.get(each))
 
@@ -105,6 +107,13 @@ describe('the catalogue', () => {
     }
   })
 
+  it.each(UNCONFINED)('takes no environment for the whole reach of %s', (name) => {
+    const places = operationFacts('mutation', name)?.places ?? []
+    expect(places.filter(({ match }) => match === 'environment')).toHaveLength(1)
+    expect(places.filter(({ match }) => match === 'project')).toEqual([])
+    expect(places.find(({ kind }) => kind === 'environment')?.widensIfMissing).toBe(true)
+  })
+
   it('points only at arguments that exist', () => {
     const wrong = KINDS.flatMap((kind) =>
       [...operationNames(kind)].flatMap((name) =>
@@ -152,6 +161,7 @@ interface Input {
   readonly name: string
   readonly type: TypeReference
   readonly defaultValue: string | null
+  readonly description: string | null
 }
 interface Field extends Input {
   readonly args: readonly Input[]
@@ -223,6 +233,16 @@ describe.skipIf(!present)(title, () => {
       const there = [...(fields ?? []), ...(inputFields ?? [])].map((each) => each.name)
       expect(there.filter((each) => newer(line).has(each))).toEqual([])
     }
+  })
+
+  it('looks at all there is where an environment confines only if it is a fork', () => {
+    const said = ({ description }: Input) => /is a fork(ed environment)?\b/.test(description ?? '')
+    const unconfined = (typeOf('Mutation')?.fields ?? []).filter(({ args }) =>
+      args.some(
+        (each) => said(each) || (typeOf(base(each.type).name ?? '')?.inputFields ?? []).some(said),
+      ),
+    )
+    expect(unconfined.map(({ name }) => name)).toEqual(UNCONFINED)
   })
 
   it('misses no field that could show a secret', () => {

@@ -9,6 +9,7 @@ import { type Denial, Denied, messageOf, problemOf } from './denial.ts'
 import { denialOf } from './denial-of.ts'
 import { factsOf } from './facts.ts'
 import { refuseMisplaced } from './misplaced.ts'
+import { advised } from './passing.ts'
 import type { PlacedOperation } from './places.ts'
 import type { Records } from './records.ts'
 import { noteRenames } from './renames.ts'
@@ -127,8 +128,10 @@ export class ChannelJudge {
     const { request, grant } = this.#channel
     await this.#records.denied(request, grant, grant.provider.name, denial, number)
     const { lease, environment } = this.#task
-    const problem = problemOf(denial, { lease, environment, allowed: grant.rule.allow })
-    const error = { message: messageOf(denial), extensions: problem }
+    const { passing } = grant
+    const told = advised(denial, passing)
+    const problem = problemOf(told, { lease, environment, allowed: passing.free })
+    const error = { message: messageOf(told), extensions: problem }
     const answer = grant.guard.messageError?.(text, error) ?? null
     if (answer !== null) return { kind: 'answer', text: answer }
     const malformed = denial.code === 'request_malformed' || denial.code === 'request_too_large'

@@ -63,7 +63,7 @@ const TITLES: Readonly<Record<DenialCode, string>> = {
 export interface DenialContext {
   readonly lease: string
   readonly environment: string
-  /** What the template allows, as its rules say it. */
+  /** What passes without a person, as the template's rules say it. */
   readonly allowed: readonly string[]
   /** The client speaks GraphQL there, and looks for errors in the body. */
   readonly graphql: boolean

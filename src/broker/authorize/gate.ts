@@ -14,6 +14,7 @@ import { denialOf } from './denial-of.ts'
 import { factsOf } from './facts.ts'
 import { Hosts, isListed, type KnownHost } from './hosts.ts'
 import { Judge } from './judge.ts'
+import { advised } from './passing.ts'
 import { Records } from './records.ts'
 import type { Task, TaskGrant } from './task.ts'
 
@@ -98,8 +99,9 @@ export class LeaseGate implements Gate {
 
   #refusal(denial: Denial, grant: TaskGrant | undefined, graphql: boolean) {
     const { lease, environment } = this.#task
-    const allowed = grant ? grant.rule.allow : []
-    return refusalOf(denial, { lease, environment, allowed, graphql })
+    const allowed = grant ? grant.passing.free : []
+    const told = advised(denial, grant?.passing)
+    return refusalOf(told, { lease, environment, allowed, graphql })
   }
 }
 

@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto'
 import type { Approval } from '../../core/approval.ts'
-import type { Classified } from '../../core/guard.ts'
+import type { Classified, Resource } from '../../core/guard.ts'
 import { isBrokerError } from '../../errors.ts'
 import { canonicalJson } from '../../lib/json.ts'
 import type { JudgedRequest } from '../../proxy/gate.ts'
 import { awaitDecision } from '../approval/await.ts'
 import { type NewApproval, requestApproval } from '../approval/request.ts'
 import type { Context } from '../context.ts'
-import { Denied } from './denial.ts'
-import type { PlacedOperation } from './places.ts'
+import { type DenialCode, Denied } from './denial.ts'
+import { withOwnNames } from './own-names.ts'
+import type { PlacedOperation, Target } from './places.ts'
 import type { Task, TaskGrant } from './task.ts'
+import { toBeTyped } from './typed.ts'
 import { type RuledOperation, summaryOf } from './words.ts'
 
 /** One request that a person has to decide, with everything the decision will be bound to. */
@@ -78,7 +80,7 @@ export async function hold(
   held: Held,
   signal: AbortSignal,
 ): Promise<Approval> {
-  const asked = await ask(context, newApproval(task, held))
+  const asked = await ask(context, held, newApproval(task, held))
   const approval =
     asked.state === 'pending'
       ? await awaitDecision(context, asked.id, task.template.approvalWaitMs, signal)
@@ -101,19 +103,25 @@ export async function hold(
   })
 }
 
-async function ask(context: Context, wanted: NewApproval): Promise<Approval> {
+/** What nobody is asked (too many wait, too much at once) is refused under its own operation. */
+async function ask(context: Context, held: Held, wanted: NewApproval): Promise<Approval> {
   try {
     return await requestApproval(context, wanted)
   } catch (error) {
-    if (!isBrokerError(error) || error.code !== 'approval_required') throw error
-    throw new Denied({ code: 'approval_required', detail: error.message, next: error.hint })
+    const code = isBrokerError(error) && UNASKED[error.code]
+    if (!isBrokerError(error) || !code) throw error
+    throw new Denied({ ...operationOf(held), code, detail: error.message, next: error.hint })
   }
 }
 
+const UNASKED: Readonly<Record<string, DenialCode>> = {
+  approval_required: 'approval_required',
+  denied: 'operation_denied',
+}
+
 function newApproval(task: Task, held: Held): NewApproval {
-  const { grant, classified, placed, ruled } = held
-  const targets = placed.flatMap((one) => one.targets)
-  const first = targets.find(({ location }) => location?.name)
+  const { grant, classified, ruled } = held
+  const placed = withOwnNames(held.placed, task.environment, grant.place)
   return {
     kind: 'request',
     lease: task.lease,
@@ -126,19 +134,31 @@ function newApproval(task: Task, held: Held): NewApproval {
     provider: grant.provider.name,
     operations: classified.operations.map(({ name, risk }) => ({ name, risk })),
     summary: summaryOf(classified.operations, placed),
-    targets: targets.map(({ resource, location }) => ({
+    targets: withoutTwins(placed).map(({ resource, location }) => ({
       kind: resource.kind,
       id: resource.id,
       name: location?.name ?? null,
       environments: location?.environments ?? [],
       notes: location?.notes ?? [],
-      renamed: task.renamed.has(`${resource.kind} ${resource.id}`),
+      renamed: resource.kind !== 'environment' && task.renamed.has(keyOf(resource)),
     })),
     rule: ruled.find(({ decision }) => decision === 'approve')?.rule ?? 'approve',
     confirm: task.template.confirm,
-    typed: first?.location?.name ?? targets[0]?.resource.id ?? task.environment,
+    typed: toBeTyped(placed) ?? task.environment,
     binding: bindingOf(task, held),
   }
+}
+
+const keyOf = ({ kind, id }: Resource) => `${kind} ${id}`
+
+/** Several operations may touch the same thing: it is shown once. */
+function withoutTwins(placed: readonly PlacedOperation[]): readonly Target[] {
+  const found = new Map<string, Target>()
+  for (const target of placed.flatMap((one) => one.targets)) {
+    const key = keyOf(target.resource)
+    if (!found.get(key)?.location) found.set(key, target)
+  }
+  return [...found.values()]
 }
 
 function operationOf({ ruled }: Held) {

@@ -1,8 +1,10 @@
 import type { Lease } from '../../core/lease.ts'
+import type { Secret } from '../../lib/secret.ts'
 import type { Minted } from '../../providers/provider.ts'
 import type { Context } from '../context.ts'
 import type { Plan } from '../plan.ts'
 import { LeaseGate } from './gate.ts'
+import { passingOf } from './passing.ts'
 import type { OpenProxy, Task, TaskGrant } from './task.ts'
 
 /** Besides the wait for a person: look-ups before and after it, and the recording. */
@@ -49,14 +51,23 @@ function taskOf({ choice, grants }: Plan, lease: Lease, minted: readonly Minted[
       const { name, provider, connection, target, rule } = grant
       const { guard } = provider
       if (!guard) return []
-      const proxied = minted[index]?.proxied
-      if (!proxied || connection === null) {
+      const { proxied, variables } = minted[index] ?? {}
+      if (!proxied || !variables || connection === null) {
         throw new TypeError(`${provider.name} made no phantom for "${name}"`)
       }
+      const passing = passingOf(rule, provider.catalogue, choice.environment.protected)
+      const own = { passing, proxied, variables: holding(variables, proxied.phantom) }
       const place = guard.place(target)
-      return [{ name, provider, guard, connection, target, place, rule, proxied }]
+      return [{ name, provider, guard, connection, target, place, rule, ...own }]
     }),
   }
+}
+
+/** The names of the variables that hold it, also within a longer value. */
+function holding(variables: Minted['variables'], phantom: Secret): readonly string[] {
+  return Object.entries(variables.reveal()).flatMap(([name, value]) =>
+    value.includes(phantom.reveal()) ? [name] : [],
+  )
 }
 
 /**

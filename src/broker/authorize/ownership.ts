@@ -18,7 +18,7 @@ export function grantFor(
     throw new Denied({
       code: 'credential_missing',
       detail: `the request to ${provider} carries no credential`,
-      next: `send the one in this task's environment (${grants.flatMap(variables).join(', ')})`,
+      next: `send the one in this task's environment (${grants.flatMap((one) => one.variables).join(', ')})`,
     })
   }
   // All of them are looked at before any is accepted: a phantom beside a stolen key excuses nothing.
@@ -48,8 +48,4 @@ function foreign(provider: string, found: Found | undefined, grants: readonly Ta
     next: "use only the credential in this task's environment, in its usual header; a key found elsewhere is not yours to use",
     foreign: own ? undefined : found?.value,
   })
-}
-
-function variables({ provider, target }: TaskGrant): readonly string[] {
-  return provider.variables(target)
 }

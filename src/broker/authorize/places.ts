@@ -1,4 +1,4 @@
-import type { Operation, Resource } from '../../core/guard.ts'
+import type { EnvironmentSource, Operation, Resource } from '../../core/guard.ts'
 import type { Location, Place } from '../../providers/guard.ts'
 import { Denied } from './denial.ts'
 
@@ -39,7 +39,7 @@ async function placeOne(
   if (operation.environments.length === 0) {
     throw refuse(operation, 'environment_unknown', 'it does not say which environment it touches')
   }
-  for (const source of operation.environments) {
+  for (const source of lookupsLast(operation.environments)) {
     switch (source.from) {
       case 'lease':
         break
@@ -76,6 +76,12 @@ async function placeOne(
     location: located.get(keyOf(resource)) ?? null,
   }))
   return { operation, targets }
+}
+
+/** What the request itself tells is refused before the provider is asked anything on its behalf. */
+function lookupsLast(sources: Operation['environments']): Operation['environments'] {
+  const isLookup = ({ from }: EnvironmentSource) => from === 'lookup'
+  return [...sources.filter((each) => !isLookup(each)), ...sources.filter(isLookup)]
 }
 
 const keyOf = ({ kind, id }: Resource) => `${kind} ${id}`

@@ -5,6 +5,7 @@ import type { JsonObject } from '../../lib/json.ts'
 import type { Guard, Place, Proxied } from '../../providers/guard.ts'
 import type { Provider } from '../../providers/provider.ts'
 import type { Gate } from '../../proxy/gate.ts'
+import type { Passing } from './passing.ts'
 
 /** What the gate knows of one lease, in memory and no longer than the lease lives. */
 export interface Task {
@@ -33,7 +34,10 @@ export interface TaskGrant {
   readonly target: JsonObject
   readonly place: Place
   readonly rule: GrantRule
+  readonly passing: Passing
   readonly proxied: Proxied
+  /** Those of the task's environment variables that hold the phantom. */
+  readonly variables: readonly string[]
 }
 
 /** A listener of its own for one lease, as the daemon made it. */

@@ -50,6 +50,16 @@ export function routesTo(
       credential: { own },
     },
     {
+      // The environment that is named is its own; what goes is the service in all that are no forks.
+      route: 'service-delete-here',
+      body: {
+        query:
+          'mutation ($id: String!, $here: String!) { serviceDelete(id: $id, environmentId: $here) }',
+        variables: { id: api, here: environmentId },
+      },
+      credential: { own },
+    },
+    {
       route: 'staged-changes',
       body: {
         query: `mutation ($environmentId: String!) {

@@ -13,6 +13,7 @@ export type Route =
   | 'patch'
   | 'alias'
   | 'service-delete'
+  | 'service-delete-here'
   | 'staged-changes'
   | 'batch'
 

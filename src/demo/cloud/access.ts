@@ -113,12 +113,35 @@ export class Access {
   /** A service with everything it has anywhere. */
   wholeService(id: string): ServiceRow {
     const service = this.service(id)
-    this.#all(this.instancesOf(id))
+    this.all(this.instancesOf(id))
     return service
   }
 
   instancesOf(serviceId: string): readonly ServiceInstanceRow[] {
     return this.world.serviceInstances.filter((instance) => instance.serviceId === serviceId)
+  }
+
+  /**
+   * The environments that something done to a service reaches where it names this one, in the
+   * schema's own words: a fork alone, or else all environments of the project that are no forks.
+   */
+  reachedBy(environmentId: string): readonly EnvironmentRow[] {
+    const named = this.environment(environmentId)
+    if (named.fork) return [named]
+    return this.world.environments.filter(
+      ({ projectId, fork }) => projectId === named.projectId && !fork,
+    )
+  }
+
+  /** The instances reached so; without an environment, all there are. */
+  reachedInstances(serviceId: string, environmentId: string | null): readonly ServiceInstanceRow[] {
+    if (environmentId === null) return this.instancesOf(this.wholeService(serviceId).id)
+    const places = new Set(this.reachedBy(environmentId).map(({ id }) => id))
+    this.#find('Service', this.world.services, serviceId)
+    const found = this.instancesOf(serviceId).filter((each) => places.has(each.environmentId))
+    if (found.length === 0) throw notFound('ServiceInstance')
+    this.all(found)
+    return found
   }
 
   serviceInstance(environmentId: string, serviceId: string): ServiceInstanceRow {
@@ -142,7 +165,7 @@ export class Access {
   /** A volume with its data in every environment. */
   wholeVolume(id: string): VolumeRow {
     const volume = this.volume(id)
-    this.#all(this.mountsOf(id))
+    this.all(this.mountsOf(id))
     return volume
   }
 
@@ -176,7 +199,8 @@ export class Access {
     return parts.some(({ environmentId }) => this.sees(environmentId))
   }
 
-  #all(parts: readonly { environmentId: string }[]): void {
+  /** Fails where a part lies outside the caller's own environment, unless project tokens reach so far. */
+  all(parts: readonly { environmentId: string }[]): void {
     if (this.#reach === 'shared') return
     if (!parts.every(({ environmentId }) => this.sees(environmentId))) throw notAuthorized()
   }

@@ -58,8 +58,8 @@ export class Furnisher {
     return this.#put(this.#world.projects, { name, workspaceId: this.#world.workspace.id })
   }
 
-  environment(project: ProjectRow, name: string): EnvironmentRow {
-    const rest = { name, projectId: project.id, sourceEnvironmentId: null }
+  environment(project: ProjectRow, name: string, fork = false): EnvironmentRow {
+    const rest = { name, projectId: project.id, sourceEnvironmentId: null, fork }
     return this.#put(this.#world.environments, rest)
   }
 

@@ -36,6 +36,8 @@ export interface ProjectRow extends Named {
 export interface EnvironmentRow extends Named {
   readonly projectId: string
   readonly sourceEnvironmentId: string | null
+  /** Services come, change and go in it alone; in any other, in all that are no forks. */
+  readonly fork: boolean
 }
 
 /** A service spans the environments of its project; what runs in one of them is an instance. */

@@ -7,12 +7,13 @@ const CALLED: Readonly<Record<string, string>> = {
   stg: '«staging»',
   prj: '«shop»',
   svc: '«web»',
+  own: '«worker»',
   d: '«webStagingDeployment»',
   vi: '«cacheStaging»',
   vol: '«cache»',
 }
 
-const PLACEHOLDER = /"(stg|prj|svc|d|vi|vol)"/g
+const PLACEHOLDER = /"(stg|prj|svc|own|d|vi|vol)"/g
 
 /** Patches have ids for keys; the variables themselves have names. */
 function called(value: Json, depth = 0): Json {

@@ -21,6 +21,8 @@ export const environments: RootAnswers = {
     const environment = {
       ...access.maker.row(),
       ...{ projectId, name: input.name, sourceEnvironmentId: source?.id ?? null },
+      // Which copies count as forks is not documented; taken here as the worst: none does.
+      fork: false,
     }
     access.world.environments.push(environment)
     if (source) clone(source, environment, !input.skipInitialDeploys, access)

@@ -13,6 +13,18 @@ enum Builder { HEROKU NIXPACKS PAKETO RAILPACK }
 enum RestartPolicyType { ALWAYS NEVER ON_FAILURE }
 input ServiceSourceInput { image: String repo: String }
 input RegistryCredentialsInput { password: String! username: String! }
+input ServiceCreateInput {
+  branch: String
+  environmentId: String
+  icon: String
+  name: String
+  projectId: String!
+  registryCredentials: RegistryCredentialsInput
+  source: ServiceSourceInput
+  templateId: String
+  templateServiceId: String
+  variables: EnvironmentVariables
+}
 input ServiceInstanceUpdateInput {
   buildCommand: String
   builder: Builder

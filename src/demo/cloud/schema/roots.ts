@@ -38,6 +38,7 @@ type Mutation {
   volumeInstanceBackupCreate(name: String, volumeInstanceId: String!): WorkflowId!
   volumeInstanceBackupDelete(volumeInstanceBackupId: String!, volumeInstanceId: String!): WorkflowId!
   volumeInstanceBackupRestore(replicaServiceIds: [String!], volumeInstanceBackupId: String!, volumeInstanceId: String!, wipeServiceIds: [String!]): WorkflowId!
+  serviceCreate(input: ServiceCreateInput!): Service!
   serviceDelete(environmentId: String, id: String!): Boolean!
   serviceInstanceRedeploy(environmentId: String!, serviceId: String!): Boolean!
   serviceInstanceDeploy(commitSha: String, environmentId: String!, latestCommit: Boolean, serviceId: String!): Boolean!

@@ -12,6 +12,12 @@ export interface Place {
   /**
    * `argument`: it is the environment. `environment`: all it consists of has to lie there.
    * `project`: it has to belong to the project. `none`: it says nothing about the environment.
+   *
+   * `serviceDelete`, `serviceInstanceUpdate` and `serviceCreate` have an environment and `environment`
+   * beside it: by the schema's descriptions of these arguments the named one confines them only if it
+   * is a fork, and else they reach all that are no forks. No field is documented to say what a fork is
+   * (`sourceEnvironment` tells what was copied, `isEphemeral` what goes by itself), so none is taken
+   * for one: the service, or the project of a new one, has to lie wholly in the environment.
    */
   readonly match: 'argument' | 'environment' | 'project' | 'none'
   /** Left out, the operation would reach further than with it. */

@@ -5,6 +5,7 @@ import { isId } from './environment.ts'
 import { LIMITS } from './limits.ts'
 import { malformed, tooLarge } from './refused.ts'
 import { isObject } from './values.ts'
+import { variablesIn } from './variable.ts'
 
 /** What a patch of an environment's configuration would do. */
 export interface PatchFacts {
@@ -43,6 +44,7 @@ export function judgePatch(patch: Json | undefined): PatchFacts {
 function judgeGroup(key: string, value: Json, found: Collected): void {
   if (key === 'sharedVariables') {
     found.add('execute')
+    found.mention(variablesIn(value))
   } else if (key === 'privateNetworkDisabled') {
     if (value !== false) found.add('destructive')
   } else if (!isGroup(key)) {
@@ -79,6 +81,7 @@ function judgeService(entry: JsonObject, found: Collected): void {
   const harmless = within(entry, SERVICE) && isObject(deploy) && within(deploy, DEPLOY)
   // Variables are what the process reads when it starts, and `NODE_OPTIONS` is one of them.
   if (!harmless || Object.hasOwn(entry, 'variables')) found.add('execute')
+  found.mention(variablesIn(entry['variables']))
   const mounts = entry['volumeMounts'] ?? {}
   if (!isObject(mounts)) throw malformed('the mounts of the patch are not an object')
   for (const id of Object.keys(mounts)) nameId({ kind: 'volume', id }, false, found)
@@ -109,6 +112,8 @@ interface Collected {
   readonly facts: PatchFacts
   readonly add: (...risks: readonly Risk[]) => void
   readonly name: (resource: Resource, everywhere: boolean) => void
+  /** Shown, and not looked up. */
+  readonly mention: (resources: readonly Resource[]) => void
 }
 
 function collect(): Collected {
@@ -119,6 +124,9 @@ function collect(): Collected {
     facts: { risks, resources, environments },
     add: (...added) => {
       for (const risk of added) risks.add(risk)
+    },
+    mention: (mentioned) => {
+      for (const resource of mentioned) resources.push(resource)
     },
     name: (resource, everywhere) => {
       resources.push(resource)

@@ -4,6 +4,7 @@ import type { Json } from '../../../lib/json.ts'
 import type { Arguments } from './arguments.ts'
 import { judgePatch, stopsReplicas } from './patch.ts'
 import { isObject } from './values.ts'
+import { variable, variablesIn } from './variable.ts'
 
 /** What the arguments of an operation add to what its name says. */
 export interface PayloadFacts {
@@ -56,6 +57,8 @@ const RULES: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['serviceInstanceDeployV2', (args) => when((args.get('commitSha') ?? null) !== null, 'execute')],
   ['serviceInstanceUpdate', serviceInstanceUpdate],
   ['variableCollectionUpsert', variableCollectionUpsert],
+  ['variableDelete', (args) => ({ risks: [], resources: variable(inputOf(args, 'name')) })],
+  ['variableUpsert', (args) => ({ risks: [], resources: variable(inputOf(args, 'name')) })],
   ['volumeInstanceUpdate', volumeInstanceUpdate],
 ])
 
@@ -78,7 +81,7 @@ function variableCollectionUpsert(args: Arguments): PayloadFacts {
   const replaces = (inputOf(args, 'replace') ?? false) !== false
   const variables = inputOf(args, 'variables')
   const plain = isObject(variables) && Object.values(variables).every((value) => value !== null)
-  return when(replaces || !plain, 'destructive')
+  return { ...when(replaces || !plain, 'destructive'), resources: variablesIn(variables) }
 }
 
 /** Any `state` of one's own choice is a way to DELETED; a service of null takes the volume off it. */

@@ -117,6 +117,41 @@ export const GRAPHQL_PLACES: readonly GateAttack[] = [
     { e: '«production»' },
   ),
   elsewhere(
+    'a service that production shares, in its own environment, which is no fork',
+    'mutation{serviceDelete(id:"«web»",environmentId:"«staging»")}',
+  ),
+  elsewhere(
+    'the same by variables and an alias',
+    'mutation($i:String!,$e:String){redeploy:serviceDelete(environmentId:$e,id:$i)}',
+    { i: '«api»', e: '«staging»' },
+  ),
+  elsewhere(
+    'the same behind one that is its own',
+    'mutation{a:serviceDelete(id:"«worker»",environmentId:"«staging»") b:serviceDelete(id:"«web»",environmentId:"«staging»")}',
+  ),
+  elsewhere(
+    'a service that is production’s alone, by the name of its own environment',
+    'mutation{serviceDelete(id:"«ledger»",environmentId:"«staging»")}',
+  ),
+  elsewhere(
+    'the replicas of a shared service, by the name of its own environment',
+    'mutation{serviceInstanceUpdate(serviceId:"«web»",environmentId:"«staging»",input:{numReplicas:9})}',
+  ),
+  elsewhere(
+    'the command of a shared service, by the name of its own environment',
+    'mutation($i:ServiceInstanceUpdateInput!){serviceInstanceUpdate(serviceId:"«web»",environmentId:"«staging»",input:$i)}',
+    { i: { startCommand: 'sh' } },
+  ),
+  elsewhere(
+    'a new service, in its own environment and all that are no forks',
+    'mutation{serviceCreate(input:{projectId:"«shop»",environmentId:"«staging»",name:"x"}){id}}',
+  ),
+  elsewhere(
+    'a new service that runs an image',
+    'mutation($i:ServiceCreateInput!){serviceCreate(input:$i){id}}',
+    { i: { projectId: '«shop»', environmentId: '«staging»', source: { image: 'x' } } },
+  ),
+  unknown(
     'a service of another project in its own environment',
     'mutation{serviceDelete(id:"«invoices»",environmentId:"«staging»")}',
   ),

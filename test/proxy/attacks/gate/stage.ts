@@ -2,7 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { revoke } from '../../../../src/broker/revoke.ts'
 import type { GrantRule } from '../../../../src/core/template.ts'
+import type { Cloud } from '../../../../src/demo/cloud/cloud.ts'
+import { Furnisher } from '../../../../src/demo/cloud/furnish.ts'
+import { newMaker } from '../../../../src/demo/cloud/maker.ts'
 import type { RecordedRequest } from '../../../../src/demo/cloud/record.ts'
+import type { CloudWorld } from '../../../../src/demo/cloud/world.ts'
 import type { Json } from '../../../../src/lib/json.ts'
 import { railwayCatalogue } from '../../../../src/providers/railway/catalogue/catalogue.ts'
 import { Guarded, type GuardedTask } from '../../../fixtures/guarded.ts'
@@ -43,8 +47,10 @@ export class Stage {
   }
 
   static async open(kind: LeaseKind): Promise<Stage> {
+    const own: Record<string, string> = {}
     const guarded = await Guarded.start({
       rule: RULES[kind],
+      cloud: { furnish: (world, ids) => Object.assign(own, addServices(world, ids)) },
       ...(kind === 'listed' && { template: { egress: ['api.example', '*.listed.example'] } }),
     })
     const task = await guarded.issue()
@@ -56,6 +62,7 @@ export class Stage {
       cloud.world.backups.find(({ volumeInstanceId }) => volumeInstanceId === instance)?.id ?? ''
     return new Stage(guarded, task, {
       ...cloud.ids,
+      ...own,
       backup: backupOf(cloud.ids.pgdataProduction),
       cacheBackup: backupOf(cloud.ids.cacheStaging),
       port: new URL(cloud.url).port,
@@ -138,6 +145,22 @@ export class Stage {
     const bytes = files.map((name) => readFileSync(join(folder, name)).toString('latin1'))
     return [...bytes, ...errors.map((error) => errorText(error))].join('\n')
   }
+}
+
+/** Beside those that staging and production share: one that is staging's alone, and one of production. */
+function addServices(world: CloudWorld, ids: Cloud['ids']): Names {
+  const add = new Furnisher(world, newMaker())
+  const at = (id: string) => {
+    const place = world.environments.find((each) => each.id === id)
+    if (!place) throw new Error('there is no such environment')
+    return place
+  }
+  const project = world.projects.find(({ id }) => id === ids.shop)
+  if (!project) throw new Error('there is no shop')
+  const [worker, ledger] = [add.service(project, 'worker'), add.service(project, 'ledger')]
+  add.instance(worker, at(ids.staging))
+  add.instance(ledger, at(ids.production))
+  return { worker: worker.id, ledger: ledger.id }
 }
 
 function errorText(error: unknown): string {
