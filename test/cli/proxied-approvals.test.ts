@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { isAlive, until } from '../fixtures/broker.ts'
 import { codeAt, wrongCodeAt } from '../fixtures/codes.ts'
-import { codeOf, collectOpen, graphql, nameOf, ProxiedProduct } from '../fixtures/proxied.ts'
+import { collectOpen, ProxiedProduct } from '../fixtures/proxied.ts'
 import { AgentTask } from '../fixtures/proxied-agent.ts'
+import { codeOf, graphql, nameOf } from '../fixtures/proxied-requests.ts'
 import { ENTER, hasTerminal } from './commands-terminal.ts'
 
 let broker: ProxiedProduct

@@ -2,8 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { API, BEARER, codeOf, graphql, nameOf, ProxiedProduct } from '../fixtures/proxied.ts'
+import { ProxiedProduct } from '../fixtures/proxied.ts'
 import type { AgentTask } from '../fixtures/proxied-agent.ts'
+import { API, BEARER, codeOf, graphql, nameOf } from '../fixtures/proxied-requests.ts'
 
 let broker: ProxiedProduct
 let task: AgentTask

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { codeOf, nameOf, ProxiedProduct } from '../fixtures/proxied.ts'
+import { ProxiedProduct } from '../fixtures/proxied.ts'
 import type { AgentTask } from '../fixtures/proxied-agent.ts'
+import { codeOf, nameOf } from '../fixtures/proxied-requests.ts'
 
 let broker: ProxiedProduct
 let task: AgentTask

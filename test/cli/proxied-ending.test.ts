@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../fixtures/broker.ts'
-import { codeOf, eventsFor, graphql, nameOf, ProxiedProduct } from '../fixtures/proxied.ts'
+import { ProxiedProduct } from '../fixtures/proxied.ts'
 import type { AgentTask } from '../fixtures/proxied-agent.ts'
+import { codeOf, eventsFor, graphql, nameOf } from '../fixtures/proxied-requests.ts'
 
 let broker: ProxiedProduct
 beforeAll(async () => {
@@ -13,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   try {
-    await broker.settled()
+    await until('no token is left', () => broker.tokensAtCloud().length === 0)
     expect(await broker.sightings()).toEqual([])
   } finally {
     await broker?.dispose()
@@ -108,6 +109,18 @@ describe('a cloud that does not answer', () => {
     },
   )
 
+  it('silent: a look-up and a mint are given up in time, and nothing is forwarded', async () => {
+    const task = await broker.startAgent()
+    broker.cloud.fail('hang')
+    const [told, refused] = await Promise.all([task.send(volume()), broker.exec(['echo', 'RAN'])])
+    expect([told.status, codeOf(told)]).toEqual([502, 'upstream_failed'])
+    expect(refused).toMatchObject({ status: 125, out: '' })
+    expect(refused.err).toContain('broker: railway does not answer for "railway"\nhint: ')
+    broker.cloud.fail('off')
+    expect(broker.mutations()).toEqual([])
+    await task.finish()
+  })
+
   it('down at a look-up: the request is refused with 502 and nothing is forwarded', async () => {
     const task = await broker.startAgent()
     broker.cloud.fail('down')
@@ -123,7 +136,7 @@ describe('a cloud that does not answer', () => {
     await task.finish()
   })
 
-  it('down at the end: exec says what is still being revoked, and it is when the cloud is back', async () => {
+  it('down at the end: exec says what is still being revoked, and it is once the cloud is back', async () => {
     const task = await broker.startAgent()
     broker.cloud.fail('down')
     const { status, err } = await task.finish()
@@ -139,7 +152,9 @@ describe('a cloud that does not answer', () => {
     ])
     expect(broker.isTokenAlive(task.lease)).toBe(true)
     broker.cloud.fail('off')
-    await broker.settled()
+    // The daemon tries again by itself, by and by; a person may have it try at once.
+    await broker.must(['revoke', task.lease])
+    expect(broker.isTokenAlive(task.lease)).toBe(false)
     expect(await broker.lease(task.lease)).toMatchObject({
       state: 'revoked',
       endReason: 'task_ended',
@@ -176,7 +191,7 @@ describe('a connection that somebody turns to another address', () => {
     const { status, err } = await broker.run(args, { input: broker.cloud.accountToken })
     expect(status).toBe(1)
     expect(err).toMatch(
-      /^broker: connection "railway" has 1 live grants at another address\nhint: /,
+      /^broker: connection "railway" has \d+ live grants at another address\nhint: /,
     )
     expect((await task.send(name())).text).toContain('"staging"')
     await task.finish()
@@ -203,7 +218,7 @@ describe('a connection that somebody turns to another address', () => {
     expect(broker.isTokenAlive(task.lease)).toBe(true)
     expect(trap.knocks()).toBe(0)
     rewrite(trap.url, broker.cloud.url)
-    await broker.settled()
+    await broker.must(['revoke', task.lease])
     expect(broker.isTokenAlive(task.lease)).toBe(false)
     expect(trap.knocks()).toBe(0)
     await task.finish()

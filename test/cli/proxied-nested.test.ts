@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../fixtures/broker.ts'
 import { proc } from '../fixtures/product.ts'
-import { API, codeOf, nameOf, ProxiedProduct } from '../fixtures/proxied.ts'
+import { ProxiedProduct } from '../fixtures/proxied.ts'
 import type { AgentTask } from '../fixtures/proxied-agent.ts'
+import { API, codeOf, nameOf } from '../fixtures/proxied-requests.ts'
 
 let broker: ProxiedProduct
 beforeAll(async () => {

@@ -2,7 +2,8 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { BIN, collect, isAlive, until } from '../fixtures/broker.ts'
-import { nameOf, ProxiedProduct } from '../fixtures/proxied.ts'
+import { ProxiedProduct } from '../fixtures/proxied.ts'
+import { nameOf } from '../fixtures/proxied-requests.ts'
 
 let broker: ProxiedProduct
 beforeAll(async () => {

@@ -1,7 +1,8 @@
 import { Agent, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { isAlive, until } from '../fixtures/broker.ts'
-import { eventsFor, graphql, nameOf, ProxiedProduct } from '../fixtures/proxied.ts'
+import { ProxiedProduct } from '../fixtures/proxied.ts'
+import { eventsFor, graphql, nameOf } from '../fixtures/proxied-requests.ts'
 
 let broker: ProxiedProduct
 beforeAll(async () => {
@@ -16,8 +17,6 @@ afterEach(async () => {
 const name = () => nameOf(broker.cloud.ids.staging)
 const removal = () =>
   graphql('mutation($id:String!){volumeDelete(volumeId:$id)}', { id: broker.cloud.ids.cache })
-const newest = async () => (await broker.facts())[0]
-
 describe('kill -9 of the daemon under a proxied task', () => {
   it.each([
     ['the task ends at once', 'SIGKILL'],
@@ -107,13 +106,17 @@ describe('kill -9 of exec', () => {
     await expect(fetch(`http://127.0.0.1:${task.proxyPort}/`)).rejects.toThrow()
   })
 
-  it.each(['C7', 'C8', 'C9'])('at %s: the same', async (fault) => {
+  it('before it acknowledged, before its child and beside its child: the same', async () => {
     const made = broker.made.length
-    const result = await broker.exec(['true'], [], { env: { BROKER_FAULT: fault } })
-    expect(result.status).toBe(137)
-    expect(broker.made).toHaveLength(made + 1)
+    const faults = ['C7', 'C8', 'C9']
+    const runs = faults.map((fault) => broker.exec(['true'], [], { env: { BROKER_FAULT: fault } }))
+    for (const { status } of await Promise.all(runs)) expect(status).toBe(137)
+    expect(broker.made).toHaveLength(made + faults.length)
     await broker.recovered()
-    expect(await newest()).toMatchObject({ state: 'revoked', endReason: 'task_ended' })
+    const last = (await broker.facts()).slice(0, faults.length)
+    expect(last.map(({ state, endReason }) => [state, endReason])).toEqual(
+      faults.map(() => ['revoked', 'task_ended']),
+    )
   })
 })
 

@@ -5,6 +5,7 @@ import type { Context } from '../context.ts'
 import { type Denial, Denied } from './denial.ts'
 import { Outcomes } from './outcomes.ts'
 import type { PlacedOperation } from './places.ts'
+import { writeSparing } from './spare.ts'
 import type { Task, TaskGrant } from './task.ts'
 import { operationFacts, type RuledOperation } from './words.ts'
 
@@ -56,7 +57,7 @@ export class Records {
     }
     // Earlier outcomes go along in the same commit rather than in one of their own.
     void this.#outcomes.flush()
-    await this.#context.store.write(async (writer) => {
+    await writeSparing(this.#context, async (writer) => {
       // By the clock as well: whoever ends leases may be late, after a sleep for instance.
       const over = this.#context.now() >= this.#task.expiresAt
       if (over || (await writer.state(lease)) !== 'active') throw ended(lease)
@@ -96,23 +97,22 @@ export class Records {
       ...(denial.approval !== undefined && { approval: denial.approval }),
       ...(fingerprint !== undefined && { fingerprint }),
     }
-    await this.#context.store
-      .write(async (writer) => {
-        await writer.append({ type: 'request.denied', lease, data })
-        if (grant) await writer.countRequest(lease, grant.name, 'denied')
-        if (fingerprint !== undefined) {
-          await writer.noteForeign(lease, request.host, fingerprint, this.#context.now())
-        }
-      })
+    await writeSparing(this.#context, async (writer) => {
+      await writer.append({ type: 'request.denied', lease, data })
+      if (grant) await writer.countRequest(lease, grant.name, 'denied')
+      if (fingerprint !== undefined) {
+        await writer.noteForeign(lease, request.host, fingerprint, this.#context.now())
+      }
+    })
       // A refusal that cannot be recorded is still a refusal.
       .catch((error: unknown) => this.#context.log.error('a refusal could not be recorded', error))
   }
 
   async egressDenied({ host, port, from }: Target, code: string): Promise<void> {
     const data = { host, port, from, code, verdict: 'denied' }
-    await this.#context.store
-      .write((writer) => writer.append({ type: 'egress.denied', lease: this.#task.lease, data }))
-      .catch((error: unknown) => this.#context.log.error('a refusal could not be recorded', error))
+    await writeSparing(this.#context, (writer) =>
+      writer.append({ type: 'egress.denied', lease: this.#task.lease, data }),
+    ).catch((error: unknown) => this.#context.log.error('a refusal could not be recorded', error))
   }
 
   /** What the engine turned away by itself; its words name at most a host. */
