@@ -1,6 +1,6 @@
 // Runs one command at one level, as `exec` would: the tests start it under another user as well.
 import { readFileSync } from 'node:fs'
-import { exitStatus, FORWARDED, startChild } from '../../src/launch/child.ts'
+import { type Child, exitStatus, FORWARDED, startChild } from '../../src/launch/child.ts'
 import { hostFiles } from '../../src/launch/isolate/file-view.ts'
 import { type IsolationFacts, planIsolation } from '../../src/launch/isolate/plan.ts'
 import { prepare } from '../../src/launch/isolate/prepare.ts'
@@ -11,6 +11,7 @@ import { watchMasks } from '../../src/launch/isolate/watch.ts'
 interface Order {
   readonly facts: Omit<IsolationFacts, 'level' | 'command'> & {
     readonly level: 'scrub' | 'mask' | 'confine'
+    readonly bubblewrap?: string
   }
   readonly path: string
   readonly args: readonly string[]
@@ -23,17 +24,26 @@ const order = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as Order
 const { facts, path, args, env } = order
 const began = performance.now()
 
+const withUs = { ...env, LAUNCHER: String(process.pid) }
+
 async function start() {
-  if (facts.level === 'scrub') return startChild({ path, name: path, args, env })
+  if (facts.level === 'scrub') return startChild({ path, name: path, args, env: withUs })
   const plan = planIsolation({ ...facts, level: facts.level, command: path }, hostFiles)
   const planned = performance.now()
   prepare(plan)
   if (order.probe) {
-    const probed = await probe(plan, 'bwrap')
+    const probed = await probe(plan, facts.bubblewrap ?? 'bwrap')
     if (!probed.works) throw new Error(JSON.stringify(probed))
   }
   const prepared = performance.now()
-  const child = await startInside({ plan, bubblewrap: 'bwrap', path, name: path, args, env })
+  const child = await startInside({
+    plan,
+    bubblewrap: 'bwrap',
+    path,
+    name: path,
+    args,
+    env: withUs,
+  })
   watchMasks(plan.masked, () => child.kill('SIGKILL'), facts.workTree)
   if (order.times) {
     const started = performance.now()
@@ -44,6 +54,12 @@ async function start() {
   return child
 }
 
-const child = await start()
-for (const signal of FORWARDED) process.on(signal, () => child.forward(signal))
-process.exit(exitStatus(await child.ended))
+// Before anything runs: a signal that comes early is kept for the command.
+let running: Child | undefined
+const early: NodeJS.Signals[] = []
+for (const signal of FORWARDED) {
+  process.on(signal, () => (running ? running.forward(signal) : early.push(signal)))
+}
+running = await start()
+for (const signal of early) running.forward(signal)
+process.exit(exitStatus(await running.ended))

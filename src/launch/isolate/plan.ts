@@ -7,8 +7,9 @@ import { fresh, type Mount, mountArguments, readOnly, shows } from './mounts.ts'
 import { isWithin } from './paths.ts'
 import { refuseWorkTree } from './refuse-work-tree.ts'
 import { secretFiles } from './secret-files.ts'
+import { startUpCopies } from './start-up-files.ts'
 import { systemCallFilter } from './syscalls.ts'
-import { certificateMounts, etcMasks, systemMounts } from './system.ts'
+import { certificateMounts, etcMasks, procMasks, systemMounts } from './system.ts'
 import { workTreeParts } from './work-tree.ts'
 
 export interface IsolationFacts {
@@ -110,8 +111,11 @@ export function planIsolation(facts: IsolationFacts, files: FileView): Isolation
   const sockets = facts.sockets.map(({ path }) => path)
   const tree = workTreeParts(files, { root, found, empty, allowWrite, sockets })
   const person = homeParts(files, { ...facts, home, copies, caches: facts.cacheFolder })
+  const machine = startUpCopies(files, copies)
   const base: Mount[] = [
     ...systemMounts(files),
+    ...procMasks(files, facts.uid),
+    ...machine.mounts,
     ...etcMasks(files, facts.uid, empty),
     ...(facts.trust ? certificateMounts(files, facts.trust.bundleFile) : []),
     ...linkTo(facts.home, home),
@@ -144,7 +148,7 @@ export function planIsolation(facts: IsolationFacts, files: FileView): Isolation
       files.real(facts.cwd) ?? facts.cwd,
     ],
     variables: taskVariables(facts),
-    copies: new Map([...person.copies, [empty, '']]),
+    copies: new Map([...person.copies, ...machine.copies, [empty, '']]),
     folders: person.folders,
     masked: tree.masked,
     runLater: tree.runLater,

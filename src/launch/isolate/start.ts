@@ -4,6 +4,7 @@ import type { Writable } from 'node:stream'
 import { BrokerError } from '../../errors.ts'
 import { type Child, type ChildEnd, loadSpawn } from '../child.ts'
 import { isForeground } from '../foreground.ts'
+import { closeInherited } from './inherited.ts'
 import { HELD_BACK, type InsideTerms, REPORT_FD, STARTED } from './inside-terms.ts'
 import { FROM_TERMINAL, IGNORED_BY_BUBBLEWRAP } from './isolated-signals.ts'
 import { INSIDE, type IsolationPlan } from './plan.ts'
@@ -29,6 +30,7 @@ export interface InsideOptions {
 export async function startInside(options: InsideOptions): Promise<Child> {
   const { plan } = options
   const terms = termsOf(options)
+  closeInherited()
   const child = loadSpawn()(
     '/bin/sh',
     [

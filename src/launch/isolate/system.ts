@@ -33,6 +33,9 @@ function resolverMounts(files: FileView): Mount[] {
   return real?.startsWith('/run/') ? [readOnly(real)] : []
 }
 
+/** Deeper than any package puts a file. */
+const DEEPEST_OF_ETC = 8
+
 /**
  * What of `/etc` an ordinary user could not read. Without capabilities root still owns these files,
  * so its task is shown empty ones.
@@ -42,17 +45,28 @@ export function etcMasks(files: FileView, uid: number, empty: string): Mount[] {
   const found: Mount[] = []
   const look = (path: string, depth: number) => {
     const entry = files.entry(path)
-    if (entry === undefined || entry.kind === 'link') return
+    if (entry === undefined) return
     const secret = system.etcSecrets.includes(path)
-    if (entry.kind === 'folder') {
-      if (secret || (entry.mode & 0o001) === 0) found.push(fresh(path))
-      else if (depth < 6) {
-        for (const { name } of files.list(path)) look(`${path}/${name}`, depth + 1)
+    if (entry.kind !== 'folder') {
+      if (secret || (entry.mode & 0o004) === 0) found.push(readOnly(path, empty))
+    } else if (secret || (entry.mode & 0o001) === 0) found.push(fresh(path))
+    else if (depth < DEEPEST_OF_ETC) {
+      for (const { name, kind } of files.list(path)) {
+        if (kind !== 'link') look(`${path}/${name}`, depth + 1)
       }
-    } else if (secret || (entry.mode & 0o004) === 0) found.push(readOnly(path, empty))
+    }
   }
   look('/etc', 0)
   return found
+}
+
+/**
+ * Settings of the kernel belong to root and are asked for no capability: `core_pattern` names a program that
+ * runs outside. bubblewrap leaves them writable for root in a user namespace of its own.
+ */
+export function procMasks(files: FileView, uid: number): Mount[] {
+  if (uid !== 0) return []
+  return system.procOfRoot.filter((path) => files.entry(path) !== undefined).map((p) => readOnly(p))
 }
 
 /** The lease's roots over the system's, wherever a distribution keeps them. */

@@ -1,0 +1,17 @@
+// The hostile program: tries every way of a list in turn and tells what each printed.
+import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
+
+const ways = JSON.parse(readFileSync('ways.json', 'utf8'))
+const results = {}
+for (const { name, code } of ways) {
+  const { stdout } = spawnSync('/bin/sh', ['-c', code], {
+    encoding: 'latin1',
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+    stdio: ['ignore', 'pipe', process.env.LOUD ? 'inherit' : 'ignore'],
+    maxBuffer: 1 << 24,
+  })
+  results[name] = stdout ?? ''
+}
+writeFileSync('results.json', JSON.stringify(results))
