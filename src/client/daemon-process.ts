@@ -8,7 +8,7 @@ import { ensurePrivateFolder, type Home } from '../lib/home.ts'
 import { callerOf, type Environment } from './caller.ts'
 import { compileCacheFolder } from './compile-cache.ts'
 import { daemonEnvironment } from './daemon-environment.ts'
-import { exchange, isAway } from './exchange.ts'
+import { exchange, isAway, isCutOff } from './exchange.ts'
 import { monotonic } from './monotonic.ts'
 import { isOlder, VERSION } from './version.ts'
 
@@ -65,8 +65,13 @@ export async function probe(home: Home, timeoutMs = PROBE_MS): Promise<Health | 
 async function retire(home: Home, env: Environment, pid: number, deadline: number): Promise<void> {
   const { method, path } = ROUTES.daemonStop
   const { socket, bearer } = callerOf(home, env)
-  const answer = await exchange({ socket, method, path, bearer: bearer(), timeoutMs: PROBE_MS })
-  if (answer.status >= 400) throw unreachable(home, 'an older daemon refuses to stop')
+  try {
+    const answer = await exchange({ socket, method, path, bearer: bearer(), timeoutMs: PROBE_MS })
+    if (answer.status >= 400) throw unreachable(home, 'an older daemon refuses to stop')
+  } catch (error) {
+    // One that is stopping already, asked by us or by another, may take its answer along.
+    if (!isAway(error) && !isCutOff(error)) throw error
+  }
   while (monotonic() < deadline) {
     const found = await probe(home)
     if (found === 'away' || (typeof found === 'object' && found.pid !== pid)) return

@@ -103,9 +103,7 @@ describe('when something is killed', () => {
 })
 
 describe('an upgrade', () => {
-  // On a machine under heavy load the older exec may bring its own daemon back first, and the newer
-  // one then gives up with 125: known, and not what is tested here.
-  it('replaces the older daemon, and no running task loses its lease', { retry: 2 }, async () => {
+  it('replaces the older daemon, and no running task loses its lease', async () => {
     const old = await startTask()
     const first = daemon()
     const root = join(dirname(BIN), '..')
