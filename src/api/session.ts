@@ -16,7 +16,7 @@
  *   detach                →     detached       --until-ttl: the lease outlives the session
  *                         ←     notice         the lease ended early (ttl, revoked): tell the person
  */
-import type { ApprovalView, LeaseRequest, LeaseView, ProxyView } from './types.ts'
+import type { ApprovalView, LeaseRequest, LeaseView, ProxyView, TaskPlaceView } from './types.ts'
 
 export const SESSION_PATH = '/v1/session'
 export const SESSION_PROTOCOL = 'broker-session'
@@ -37,6 +37,8 @@ export type DaemonFrame =
       readonly lease: LeaseView
       readonly variables: Readonly<Record<string, string>>
       readonly proxy: ProxyView | null
+      /** Null at `scrub`. */
+      readonly place: TaskPlaceView | null
       /** Proves a reconnecting client is the one that holds this session. */
       readonly secret: string
       readonly daemon: { readonly pid: number; readonly version: string }

@@ -61,6 +61,22 @@ export interface ProxyView {
   readonly gitHeaders: readonly { readonly url: string; readonly header: string }[]
 }
 
+/** What the daemon holds ready for a task kept apart from its machine. Nothing in it is a secret. */
+export interface TaskPlaceView {
+  /** A folder of this lease alone, 0700; it goes with the lease. */
+  readonly folder: string
+  /** Unix socket for the lease's own credential: no route of the operator's is on it. */
+  readonly socket: string
+  /** At `confine` the unix socket of the lease's proxy; `ProxyView.url` is its address inside then. */
+  readonly proxySocket: string | null
+  /** At `confine`: TCP services that the variables name, and the unix socket that leads to each. */
+  readonly services: readonly {
+    readonly host: string
+    readonly port: number
+    readonly socket: string
+  }[]
+}
+
 export interface ApprovalView {
   readonly id: string
   readonly kind: 'request' | 'lease'

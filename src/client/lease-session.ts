@@ -65,11 +65,12 @@ export class LeaseSession {
     this.#pending = false
     this.#frame = { ...frame, variables: {} } // they go to the child and are not kept
     this.#lease = frame.lease
-    // A daemon older than this version knows of no proxy.
+    // A daemon older than this version knows of neither.
     return {
       lease: frame.lease,
       variables: new Secret(frame.variables),
       proxy: frame.proxy ?? null,
+      place: frame.place ?? null,
     }
   }
 

@@ -1,4 +1,4 @@
-import type { ApprovalView, LeaseView, ProxyView } from '../api/types.ts'
+import type { ApprovalView, LeaseView, ProxyView, TaskPlaceView } from '../api/types.ts'
 import type { BrokerError } from '../errors.ts'
 import type { Home } from '../lib/home.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -27,6 +27,7 @@ export interface Issued {
   readonly lease: LeaseView
   readonly variables: Secret<Readonly<Record<string, string>>>
   readonly proxy: ProxyView | null
+  readonly place: TaskPlaceView | null
 }
 
 export type TaskEnd = { readonly exitCode: number | null; readonly signal: string | null }

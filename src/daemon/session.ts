@@ -118,6 +118,7 @@ export class Session {
       lease: leaseView(issued.lease),
       variables: { ...issued.variables.reveal(), BROKER_SOCKET: this.#facts.socket },
       proxy: issued.proxy,
+      place: null,
       secret: issued.session.reveal(),
       daemon: { pid: this.#facts.pid, version: this.#facts.version },
     })

@@ -84,7 +84,8 @@ export class FakeDaemon {
 
   grant(proxy: ProxyView | null = null): DaemonFrame {
     const variables = { V: 'v' }
-    return { type: 'lease', lease: LEASE, variables, proxy, secret: 's', daemon: this.daemon }
+    const { daemon } = this
+    return { type: 'lease', lease: LEASE, variables, proxy, place: null, secret: 's', daemon }
   }
 
   /** A proxy as the lease frame tells of it, with its files. */
