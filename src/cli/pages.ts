@@ -1,4 +1,4 @@
-import { jsonText, print } from './terminal.ts'
+import { jsonText, type Look, print, remark } from './terminal.ts'
 
 export interface Page<T> {
   readonly items: readonly T[]
@@ -38,4 +38,26 @@ export async function printJsonList<T>(
   }
   begin()
   print(held === undefined ? [']}'] : [held, ']}'])
+}
+
+/**
+ * A pipe gets everything, a person the newest page: nobody reads a million lines. `advice` says how to
+ * see the rest. Returns how many were shown.
+ */
+export async function printNewest<T>(
+  pages: AsyncIterable<readonly T[]>,
+  rows: (items: readonly T[]) => readonly string[],
+  look: Look,
+  advice: string,
+): Promise<number> {
+  let shown = 0
+  for await (const items of pages) {
+    if (shown > 0 && look.terminal) {
+      remark([`only the newest ${shown} are shown: ${advice}`])
+      return shown
+    }
+    if (items.length > 0) print(rows(items))
+    shown += items.length
+  }
+  return shown
 }

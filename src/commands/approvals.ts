@@ -1,11 +1,11 @@
 import { Flags } from '@oclif/core'
 import type { ApprovalList, ApprovalQuestion, ApprovalView } from '../api/types.ts'
 import { approvalRows, NO_APPROVALS } from '../cli/approval-text.ts'
-import { watchApprovals } from '../cli/approval-watch.ts'
+import { WATCHED_APPROVALS } from '../cli/approval-watch.ts'
 import { BrokerCommand } from '../cli/base-command.ts'
+import { follow } from '../cli/follow.ts'
 import { refuseInTask } from '../cli/inside-task.ts'
-import { pagesOf, printJsonList } from '../cli/pages.ts'
-import { print, remark } from '../cli/terminal.ts'
+import { pagesOf, printJsonList, printNewest } from '../cli/pages.ts'
 
 const PAGE = 200
 
@@ -38,8 +38,8 @@ export default class Approvals extends BrokerCommand {
     if (flags.watch) {
       const show = (id: string) =>
         this.request<ApprovalQuestion>('showApproval', { params: { id } }, null)
-      const pending = async () => (await fetch()).approvals
-      return watchApprovals({ fetch: pending, show }, this.look, this.json)
+      const pending = async () => (await fetch()).approvals.toReversed()
+      return follow({ fetch: pending, show }, WATCHED_APPROVALS, this.look, this.json)
     }
     const pages = pagesOf(async (cursor) => {
       const { approvals, nextCursor } = await fetch(cursor)
@@ -49,16 +49,10 @@ export default class Approvals extends BrokerCommand {
     else await this.list(pages)
   }
 
-  /** A pipe gets everything, a person the newest page. */
   private async list(pages: AsyncIterable<readonly ApprovalView[]>): Promise<void> {
-    let shown = 0
-    for await (const approvals of pages) {
-      if (shown > 0 && this.look.terminal) {
-        return remark([`only the newest ${shown} are shown: use --json for all`])
-      }
-      if (approvals.length > 0) print(approvalRows(approvals, Date.now(), this.look))
-      shown += approvals.length
-    }
+    const rows = (approvals: readonly ApprovalView[]) =>
+      approvalRows(approvals, Date.now(), this.look)
+    const shown = await printNewest(pages, rows, this.look, 'use --json for all')
     if (shown === 0) this.nothing(NO_APPROVALS)
   }
 }

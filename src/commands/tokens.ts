@@ -1,10 +1,10 @@
 import { Flags } from '@oclif/core'
 import type { LeaseList, LeaseView } from '../api/types.ts'
 import { BrokerCommand } from '../cli/base-command.ts'
+import { follow } from '../cli/follow.ts'
 import { leaseRows, NO_TOKENS } from '../cli/lease-text.ts'
-import { pagesOf, printJsonList } from '../cli/pages.ts'
-import { print, remark } from '../cli/terminal.ts'
-import { watch } from '../cli/watch.ts'
+import { WATCHED_LEASES } from '../cli/lease-watch.ts'
+import { pagesOf, printJsonList, printNewest } from '../cli/pages.ts'
 
 const PAGE = 200
 
@@ -35,7 +35,8 @@ export default class Tokens extends BrokerCommand {
     })
     if (flags.watch) {
       const show = (id: string) => this.request<LeaseView>('showLease', { params: { id } }, null)
-      await watch({ fetch: async () => (await fetch()).leases, show }, this.look, this.json)
+      const live = async () => (await fetch()).leases
+      await follow({ fetch: live, show }, WATCHED_LEASES, this.look, this.json)
     } else if (this.json) await printJsonList('leases', pages)
     else await this.list(pages)
   }
@@ -47,17 +48,10 @@ export default class Tokens extends BrokerCommand {
     return this.request('listLeases', { query: { ...query, limit: String(PAGE) } }, waiting)
   }
 
-  /** A pipe gets everything, a person the newest page: nobody reads a million lines. */
   private async list(pages: AsyncIterable<readonly LeaseView[]>): Promise<void> {
-    let shown = 0
-    for await (const leases of pages) {
-      if (shown > 0 && this.look.terminal) {
-        remark([`only the newest ${shown} are shown: narrow them with --env, or use --json`])
-        return
-      }
-      if (leases.length > 0) print(leaseRows(leases, Date.now(), this.look))
-      shown += leases.length
-    }
+    const rows = (leases: readonly LeaseView[]) => leaseRows(leases, Date.now(), this.look)
+    const advice = 'narrow them with --env, or use --json'
+    const shown = await printNewest(pages, rows, this.look, advice)
     if (shown === 0) this.nothing(NO_TOKENS)
   }
 }

@@ -50,31 +50,59 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-const TOKEN = /"(?:[^"\\]|\\.)*"|[{}[\],]|-?\d[\d.eE+-]*/g
+const NUMBER = /-?\d[\d.eE+-]*/y
 
+/** Walks over valid JSON, from one token to the next. */
 function scan(text: string, depth: number): void {
   // The keys seen in each object that is open; null stands for a list.
   const open: (Set<string> | null)[] = []
   let keyNext = false
-  for (const [token] of text.matchAll(TOKEN)) {
-    const keys = open.at(-1) ?? null
-    if (token === '{' || token === '[') {
-      open.push(token === '{' ? new Set() : null)
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at] ?? ''
+    if (character === '{' || character === '[') {
+      open.push(character === '{' ? new Set() : null)
       if (open.length > depth) {
         throw new JsonRefused('size', 'the request body is nested too deeply')
       }
-    } else if (token === '}' || token === ']') {
+      keyNext = character === '{'
+    } else if (character === '}' || character === ']') {
       open.pop()
-    } else if (token !== ',' && !token.startsWith('"')) {
+      keyNext = false
+    } else if (character === ',') keyNext = true
+    else if (character === '"') {
+      const end = endOfString(text, at)
+      const keys = open.at(-1)
+      if (keyNext && keys) addKey(keys, text.slice(at, end + 1))
+      keyNext = false
+      at = end
+    } else if (character === '-' || (character >= '0' && character <= '9')) {
+      NUMBER.lastIndex = at
+      const [token = ''] = NUMBER.exec(text) ?? []
       checkNumber(token)
-    } else if (token !== ',' && keyNext && keys) {
-      // Keys are compared decoded: an escaped letter is the same key.
-      const key = JSON.parse(token) as string
-      if (keys.has(key)) throw new JsonRefused('form', 'a key stands twice in one JSON object')
-      keys.add(key)
+      at += token.length - 1
     }
-    keyNext = token === '{' || token === ','
   }
+}
+
+/** Where the string that begins at `start` has its closing quote. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1)
+  while (end > 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1)
+  if (end < 0) throw new JsonRefused('form', 'the request body is not valid JSON')
+  return end
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let escapes = 0
+  while (text[at - 1 - escapes] === '\\') escapes += 1
+  return escapes % 2 === 1
+}
+
+/** Keys are compared decoded: an escaped letter is the same key. */
+function addKey(keys: Set<string>, token: string): void {
+  const key = JSON.parse(token) as string
+  if (keys.has(key)) throw new JsonRefused('form', 'a key stands twice in one JSON object')
+  keys.add(key)
 }
 
 function checkNumber(token: string): void {

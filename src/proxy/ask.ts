@@ -93,15 +93,17 @@ async function answered<T extends { kind: string }>(
   denial: Denial,
 ): Promise<T> {
   signal.throwIfAborted()
-  const { promise: interrupted, reject } = Promise.withResolvers<never>()
+  const { promise, resolve, reject } = Promise.withResolvers<T>()
   const onAbort = () => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   const timer = setTimeout(
     () => reject(new Refused(denial, 'the broker did not decide in time')),
     timeoutMs,
   )
+  // Not a race of promises: this runs for every request, and each promise less is felt.
+  asked(question, denial).then(resolve, reject)
   try {
-    const answer = await Promise.race([asked(question, denial), interrupted])
+    const answer = await promise
     signal.throwIfAborted()
     if (typeof answer !== 'object' || answer === null) {
       throw new Refused(denial, 'the broker gave no clear answer')

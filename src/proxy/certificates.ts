@@ -1,4 +1,4 @@
-import './reflect.ts'
+import '../lib/reflect.ts'
 import { randomBytes, webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
 import {

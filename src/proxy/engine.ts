@@ -16,6 +16,8 @@ export interface Engine {
   readonly upstreams: Upstreams
   /** Fires once, with `lease_ended`, and stays so. */
   readonly ended: AbortSignal
+  /** Exchanges under way, each aborted when the lease ends: a listener of `ended` for each would be slow. */
+  readonly underWay: Set<AbortController>
   nextId(): number
 }
 

@@ -55,9 +55,8 @@ export type Carry = (
  */
 export async function exchange(engine: Engine, arrival: Arrival): Promise<void> {
   const { request, response, abort } = arrival
-  const onEnded = () => abort.abort(engine.ended.reason)
   const onClose = () => abort.abort(new ClientGone('the client has gone'))
-  engine.ended.addEventListener('abort', onEnded, { once: true })
+  engine.underWay.add(abort)
   response.once('close', onClose)
   // An answer that is out closes as well, and nobody has gone: not worth an error with its stack. Over
   // HTTP/2 a stream that is cut tells its end in the same words.
@@ -86,7 +85,7 @@ export async function exchange(engine: Engine, arrival: Arrival): Promise<void> 
       sendRefusal(engine, request, response, refusal, mustClose(arrival, about))
     }
   } finally {
-    engine.ended.removeEventListener('abort', onEnded)
+    engine.underWay.delete(abort)
     response.off('close', onClose)
   }
 }

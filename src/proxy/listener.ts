@@ -71,6 +71,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const upstreams = new Upstreams(dialer, limits)
   const end = new AbortController()
   setMaxListeners(0, end.signal)
+  const underWay = new Set<AbortController>()
   let ids = 0
   const engine: Engine = {
     lease,
@@ -80,6 +81,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     dialer,
     upstreams,
     ended: end.signal,
+    underWay,
     nextId: () => ++ids,
   }
   const server = serve(engine, authority)
@@ -90,6 +92,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     // Stopped first, told second, cut third: no request slips in between.
     server.close()
     end.abort(new Refused('lease_ended', 'the lease ended before the request was done'))
+    for (const exchange of underWay) exchange.abort(end.signal.reason)
     await new Promise((told) => setTimeout(told, 5))
     sockets.destroyAll()
     upstreams.destroy()

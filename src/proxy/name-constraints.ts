@@ -1,4 +1,4 @@
-import './reflect.ts'
+import '../lib/reflect.ts'
 import { isIP } from 'node:net'
 import { Extension } from '@peculiar/x509'
 import { expand } from './addresses.ts'

@@ -4,6 +4,7 @@ import { classify } from '../../src/proxy/first-bytes.ts'
 import type { JudgedRequest } from '../../src/proxy/gate.ts'
 import { Refused } from '../../src/proxy/refusal.ts'
 import { readHead } from '../../src/proxy/request-head.ts'
+import { MESSAGE, SCRAP } from './fuzz-messages.ts'
 import { endedStreams, frames } from './http2-frames.ts'
 import type { Arrived } from './upstream.ts'
 import { REAL_KEY, until, World } from './world.ts'
@@ -15,98 +16,6 @@ beforeAll(async () => {
   world = await World.open()
 })
 afterAll(() => world.close())
-
-const START = fc.constantFrom(
-  'GET /a HTTP/1.1',
-  'POST /a/b?c=d HTTP/1.1',
-  'PUT http://plain.test/a HTTP/1.1',
-  'DELETE /a/../b HTTP/1.1',
-  'POST /%2e%2e/a HTTP/1.1',
-  'HEAD /a HTTP/1.0',
-  'GET //a HTTP/1.1',
-  'OPTIONS * HTTP/1.1',
-)
-const FIELD = fc.constantFrom(
-  'Content-Length: 5',
-  'Content-Length: 0',
-  'Content-Length: 40',
-  'Transfer-Encoding: chunked',
-  'Transfer-Encoding: gzip, chunked',
-  'Transfer_Encoding: chunked',
-  'Host: plain.test',
-  'Host: other.test',
-  'Connection: close',
-  'Connection: content-length, x-a',
-  'Connection: Upgrade',
-  'Upgrade: websocket',
-  'Upgrade: h2c',
-  'Expect: 100-continue',
-  'X-A: one',
-  ' folded',
-  'X-HTTP-Method-Override: DELETE',
-  'Authorization: Bearer x',
-  'Trailer: x-b',
-  'TE: trailers',
-)
-const BODY = fc.constantFrom(
-  '',
-  'hello',
-  '5\r\nhello\r\n0\r\n\r\n',
-  '5;a=b\r\nhello\r\n0\r\nX-B: 1\r\n\r\n',
-  '0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: plain.test\r\n\r\n',
-  'GET /smuggled HTTP/1.1\r\nHost: plain.test\r\n\r\n',
-  'ffffffffffffffff\r\nhello',
-)
-/** Most messages are framed as they say; what is wrong with the rest is left to chance. */
-const FRAMED = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc.constantFrom(
-      { framing: '', body: '' },
-      { framing: 'Content-Length: 5\r\n', body: 'hello' },
-      { framing: 'Transfer-Encoding: chunked\r\n', body: '5\r\nhello\r\n0\r\n\r\n' },
-    ),
-  },
-  { weight: 1, arbitrary: BODY.map((body) => ({ framing: '', body })) },
-)
-const SCRAP = fc.constantFrom(
-  '\r',
-  '\n',
-  '\r\n',
-  '\0',
-  ' ',
-  '\t',
-  ':',
-  ';',
-  ',',
-  '0',
-  '%',
-  '/',
-  '.',
-  '\\',
-  '\x80',
-  '#',
-  '?',
-  'chunked',
-)
-const CHANGE = fc.record({ at: fc.nat(400), drop: fc.nat(3), put: fc.option(SCRAP, { nil: '' }) })
-
-const MESSAGE = fc
-  .record({
-    start: START,
-    host: fc.constantFrom('Host: plain.test\r\n', 'Host: plain.test:80\r\n'),
-    framed: FRAMED,
-    fields: fc.array(FIELD, { maxLength: 2 }),
-    changes: fc.array(CHANGE, { maxLength: 2 }),
-  })
-  .map(({ start, host, framed, fields, changes }) => {
-    let text = `${start}\r\n${host}${framed.framing}${fields.map((field) => `${field}\r\n`).join('')}\r\n${framed.body}`
-    for (const { at, drop, put } of changes) {
-      const place = at % (text.length + 1)
-      text = text.slice(0, place) + put + text.slice(place + drop)
-    }
-    return text
-  })
 
 /** Sends, waits for an answer (a moment at most: many of these are never whole), and lets go. */
 async function send(text: string): Promise<string> {

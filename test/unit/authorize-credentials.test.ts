@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findCredentials, holds, isNone, mentions } from '../../src/broker/authorize/credentials.ts'
+import { findCredentials, holds, isNone } from '../../src/broker/authorize/credentials.ts'
 import { Denied } from '../../src/broker/authorize/denial.ts'
 import { refuseMisplaced, textsOf } from '../../src/broker/authorize/misplaced.ts'
 import { grantFor, refuseStrangers } from '../../src/broker/authorize/ownership.ts'
@@ -266,6 +266,8 @@ describe('a credential in the wrong place', () => {
   })
 
   it('is never an empty one', () => {
-    expect(mentions('anything', [new Secret('')])).toBe(false)
+    const none = { ...connection, secret: new Secret('') }
+    const empty = { ...grant, proxied: { ...grant.proxied, minted: null, phantom: new Secret('') } }
+    expect(() => refuseMisplaced(['anything', Buffer.from('x')], empty, none)).not.toThrow()
   })
 })

@@ -174,7 +174,6 @@ describe('doctor', () => {
       expect(hasProblem(report)).toBe(true)
       const text = doctorText(report, PLAIN).join('\n')
       expect(text).toContain(`problem  config folder ${folder}/config is not a folder`)
-      expect(text).toContain('a process of the same user is not a boundary')
     } finally {
       rmSync(folder, { recursive: true })
     }

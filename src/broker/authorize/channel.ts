@@ -4,10 +4,10 @@ import type { Connection } from '../../providers/provider.ts'
 import type { JudgedRequest, MessageVerdict } from '../../proxy/gate.ts'
 import type { Context } from '../context.ts'
 import { classifiedOf, dependsOnLookups, unreadable } from './classified.ts'
-import { late, MARGIN_MS } from './deadline.ts'
 import { type Denial, Denied, messageOf, problemOf } from './denial.ts'
 import { denialOf } from './denial-of.ts'
 import { factsOf } from './facts.ts'
+import { InTime } from './in-time.ts'
 import { refuseMisplaced } from './misplaced.ts'
 import { advised } from './passing.ts'
 import type { PlacedOperation } from './places.ts'
@@ -26,7 +26,7 @@ export interface Channel {
   /** What it was opened with: all its messages are carried out with that. */
   readonly credential: 'minted' | 'connection'
   readonly connection: () => Promise<Connection>
-  readonly ask: (connection: Connection, signal: AbortSignal) => Ask
+  readonly ask: (connection: Connection, inTime: InTime) => Ask
   /** Throws `Denied` for an operation that no rule allows. */
   readonly decide: (operations: readonly Operation[]) => readonly RuledOperation[]
   readonly locate: (
@@ -63,23 +63,19 @@ export class ChannelJudge {
    */
   readonly judge = async (text: string, signal: AbortSignal): Promise<MessageVerdict> => {
     const number = ++this.#count
-    const inTime = new AbortController()
-    const timer = setTimeout(() => inTime.abort(late()), this.#task.judgeMs - MARGIN_MS)
-    const onAbort = () => inTime.abort(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
+    const inTime = new InTime(signal, this.#task.judgeMs)
     try {
       signal.throwIfAborted()
-      return await this.#allow(text, number, inTime.signal)
+      return await this.#allow(text, number, inTime)
     } catch (error) {
       if (signal.aborted) throw signal.reason
       return await this.#refuse(text, number, denialOf(error, this.#context.log))
     } finally {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
+      inTime.end()
     }
   }
 
-  async #allow(text: string, number: number, signal: AbortSignal): Promise<MessageVerdict> {
+  async #allow(text: string, number: number, inTime: InTime): Promise<MessageVerdict> {
     const { request, grant, credential, connection, ask, decide, locate } = this.#channel
     const opened = await connection()
     refuseMisplaced([text], grant, opened)
@@ -89,12 +85,12 @@ export class ChannelJudge {
     // Once more as it will be sent: written anew, no escape hides anything.
     refuseMisplaced([forward.text], grant, opened)
     const ruled = decide(operations)
-    const question = ask(opened, signal)
+    const question = ask(opened, inTime)
     const answer = await grant.guard.answer?.(factsOf(request), classified, question(false))
     if (typeof answer === 'string') throw unfit('it is answered by the broker itself')
     this.#refuseUnfit(classified, ruled)
     const placed = await locate(operations, question)
-    signal.throwIfAborted()
+    inTime.throwIfOver()
     if (operations.length > 0) {
       const { name: provider } = grant.provider
       const facts = { grant, provider, ruled, placed, approval: null, credential }

@@ -93,11 +93,3 @@ export function holds(readings: readonly string[], secret: Secret): boolean {
     return given.length === wanted.length && timingSafeEqual(given, wanted)
   })
 }
-
-/** Secrets that stand in a text where none belongs, also where the text is only a part of a URL. */
-export function mentions(text: string, secrets: readonly Secret[]): boolean {
-  return secrets.some((secret) => {
-    const value = secret.reveal()
-    return value !== '' && text.includes(value)
-  })
-}

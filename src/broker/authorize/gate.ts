@@ -8,11 +8,11 @@ import type {
   Verdict,
 } from '../../proxy/gate.ts'
 import type { Context } from '../context.ts'
-import { late, MARGIN_MS } from './deadline.ts'
 import { type Denial, Denied, refusalOf } from './denial.ts'
 import { denialOf } from './denial-of.ts'
 import { factsOf } from './facts.ts'
 import { Hosts, isListed, type KnownHost } from './hosts.ts'
+import { InTime } from './in-time.ts'
 import { Judge } from './judge.ts'
 import { advised } from './passing.ts'
 import { Records } from './records.ts'
@@ -57,13 +57,11 @@ export class LeaseGate implements Gate {
 
   async judge(request: JudgedRequest, signal: AbortSignal): Promise<Verdict> {
     let known: KnownHost | undefined
-    const inTime = new AbortController()
-    const timer = setTimeout(() => inTime.abort(late()), this.#task.judgeMs - MARGIN_MS)
-    signal.addEventListener('abort', () => inTime.abort(signal.reason), { once: true })
+    const inTime = new InTime(signal, this.#task.judgeMs)
     try {
       signal.throwIfAborted()
       known = await this.#hosts.find(request.host)
-      if (known) return await this.#judge.judge(request, known, inTime.signal)
+      if (known) return await this.#judge.judge(request, known, inTime)
       if (request.route === 'tunnel') return { kind: 'allow' }
       throw new Denied({
         code: 'operation_denied',
@@ -78,7 +76,7 @@ export class LeaseGate implements Gate {
       await this.#records.denied(request, grant, known?.provider ?? null, denial)
       return { kind: 'refuse', refusal: this.#refusal(denial, grant, isGraphql(known, request)) }
     } finally {
-      clearTimeout(timer)
+      inTime.end()
       this.#judge.forget(request.id)
     }
   }

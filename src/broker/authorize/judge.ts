@@ -14,6 +14,7 @@ import { Denied } from './denial.ts'
 import { factsOf } from './facts.ts'
 import { bindingOf, hold } from './holding.ts'
 import type { KnownHost } from './hosts.ts'
+import type { InTime } from './in-time.ts'
 import { refuseMisplaced, textsOf } from './misplaced.ts'
 import { grantFor, refuseStrangers } from './ownership.ts'
 import { type PlacedOperation, placeOperations } from './places.ts'
@@ -65,7 +66,7 @@ export class Judge {
     this.#turns.delete(request)
   }
 
-  async judge(request: JudgedRequest, known: KnownHost, signal: AbortSignal): Promise<Verdict> {
+  async judge(request: JudgedRequest, known: KnownHost, inTime: InTime): Promise<Verdict> {
     const { guard } = known
     const credentials = findCredentials(request, guard.carriers)
     // A key of somebody else's is what the person has to hear of first, whatever carries it.
@@ -93,14 +94,14 @@ export class Judge {
     if (request.upgrade !== undefined && !guard.classifyMessage) throw unread()
     const limit = guard.inspect(factsOf(request))
     if (limit !== null && request.body === undefined) return { kind: 'inspect', limit }
-    return this.#judgeOwn(request, grant, signal)
+    return this.#judgeOwn(request, grant, inTime)
   }
 
-  async #judgeOwn(request: JudgedRequest, grant: TaskGrant, signal: AbortSignal): Promise<Verdict> {
+  async #judgeOwn(request: JudgedRequest, grant: TaskGrant, inTime: InTime): Promise<Verdict> {
     const { guard } = grant
     const facts = factsOf(request)
     const connection = await this.#connection(grant)
-    const ask = this.#ask(grant, connection, signal)
+    const ask = this.#ask(grant, connection, inTime)
     refuseMisplaced(textsOf(request, grant), grant, connection)
     let classified = classifiedOf(guard.classify(facts))
     // Once more as it will be sent: written anew, no escape hides anything.
@@ -108,7 +109,7 @@ export class Judge {
       refuseMisplaced([classified.forward.text], grant, connection)
     }
     if (classified.forward.kind === 'channel' && request.upgrade !== undefined) {
-      return this.#open(request, grant, classified, connection, signal)
+      return this.#open(request, grant, classified, connection, inTime)
     }
     if (classified.forward.kind === 'channel' || request.upgrade !== undefined) throw unread()
     // What nobody may do is refused before the provider is asked anything on its behalf.
@@ -125,12 +126,14 @@ export class Judge {
     }
     const locate = () => this.#locate(grant, classified.operations, asks, ask)
     const held = async () => ({ request, grant, classified, ruled, placed: await locate() })
-    const approval = asks ? await hold(this.#context, this.#task, await held(), signal) : null
+    const approval = asks
+      ? await hold(this.#context, this.#task, await held(), inTime.signal)
+      : null
     // From here to the end of the call nothing else of this broker moves what is looked at.
-    if (dependsOnLookups(classified)) await this.#takeTurn(request, grant, signal)
+    if (dependsOnLookups(classified)) await this.#takeTurn(request, grant, inTime)
     try {
       const last = await held()
-      return await this.#allow(request, last, connection, approval, signal)
+      return await this.#allow(request, last, connection, approval, inTime)
     } catch (error) {
       this.over(request.id)
       throw error
@@ -143,10 +146,10 @@ export class Judge {
     grant: TaskGrant,
     classified: Classified,
     connection: Connection,
-    signal: AbortSignal,
+    inTime: InTime,
   ): Promise<Verdict> {
     const opening = { request, grant, classified, ruled: [], placed: [] }
-    const allow = await this.#allow(request, opening, connection, null, signal)
+    const allow = await this.#allow(request, opening, connection, null, inTime)
     const { judge } = new ChannelJudge(this.#context, this.#task, this.#records, {
       request,
       grant,
@@ -159,14 +162,14 @@ export class Judge {
     return { ...allow, messages: judge }
   }
 
-  #ask(grant: TaskGrant, connection: Connection, signal: AbortSignal): Ask {
+  #ask(grant: TaskGrant, connection: Connection, inTime: InTime): Ask {
     const context = this.#context
     return (fresh) => ({
       target: grant.target,
       connection,
       // Made on demand: most requests ask nobody, and each would leave a timer behind.
       get world() {
-        return worldOf(context, AbortSignal.any([signal, AbortSignal.timeout(ASK_MS)]))
+        return worldOf(context, AbortSignal.any([inTime.signal, AbortSignal.timeout(ASK_MS)]))
       },
       fresh,
     })
@@ -232,7 +235,7 @@ export class Judge {
     held: Parameters<typeof bindingOf>[1],
     connection: Connection,
     approval: Approval | null,
-    signal: AbortSignal,
+    inTime: InTime,
   ): Promise<Allow> {
     const { grant, classified, placed, ruled } = held
     const { guard, proxied } = grant
@@ -243,7 +246,7 @@ export class Judge {
     // The binding is computed again from what is true now: a target that moved fits no approval.
     const used = approval && { id: approval.id, binding: bindingOf(this.#task, held) }
     // Nobody waits for the answer any more: nothing may stand in the log as if it had gone.
-    signal.throwIfAborted()
+    inTime.throwIfOver()
     await this.#records.allowed(request, {
       grant,
       provider: grant.provider.name,
@@ -294,16 +297,16 @@ export class Judge {
     return connection
   }
 
-  async #takeTurn(request: JudgedRequest, grant: TaskGrant, signal: AbortSignal): Promise<void> {
+  async #takeTurn(request: JudgedRequest, grant: TaskGrant, inTime: InTime): Promise<void> {
     // Of the whole project: what spans environments can be moved from each of them.
     const key = `${grant.provider.name} ${grant.place.project ?? grant.place.environment}`
-    const release = await this.#context.turns.take(key, signal)
+    const release = await this.#context.turns.take(key, inTime.signal)
     this.#turns.set(request.id, release)
     // Whatever becomes of the request, those behind it do not wait for ever.
     setTimeout(() => this.over(request.id), LONGEST_TURN_MS).unref()
     // An answer that comes when the client has gone is never used, and has no outcome.
-    signal.addEventListener('abort', () => this.over(request.id), { once: true })
-    if (signal.aborted) this.over(request.id)
+    inTime.asked.addEventListener('abort', () => this.over(request.id), { once: true })
+    if (inTime.asked.aborted) this.over(request.id)
   }
 }
 

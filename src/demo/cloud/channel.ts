@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Json, JsonObject } from '../../lib/json.ts'
+import { isObject, type Json, type JsonObject } from '../../lib/json.ts'
 import type { Reply } from './reply.ts'
 
 /** The protocol of Railway's websocket (graphql-ws, PROTOCOL.md). */
@@ -84,10 +84,6 @@ function parseObject(text: string): JsonObject | null {
   } catch {
     return null
   }
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function send(open: WebSocket, message: JsonObject): void {

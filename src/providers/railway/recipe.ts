@@ -1,5 +1,5 @@
 import { isLeaseId, type LeaseId } from '../../lib/ids.ts'
-import type { Json, JsonObject } from '../../lib/json.ts'
+import { isObject, type Json, type JsonObject } from '../../lib/json.ts'
 import type { Connection, MintRequest } from '../provider.ts'
 import { tokenKind } from './connection.ts'
 import { targetFrom } from './target.ts'
@@ -55,8 +55,8 @@ export function recipeFrom(json: JsonObject): Recipe {
 
 /** Undefined after an interrupted mint: nobody knows. Null: there is none. */
 export function tokenIdFrom(handle: Json): string | null | undefined {
-  if (handle === null || typeof handle !== 'object' || Array.isArray(handle)) return undefined
-  const { tokenId } = handle as JsonObject
+  if (!isObject(handle)) return undefined
+  const { tokenId } = handle
   return typeof tokenId === 'string' || tokenId === null ? tokenId : undefined
 }
 

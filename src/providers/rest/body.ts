@@ -1,10 +1,10 @@
 import type { Forward, RequestFacts } from '../../core/guard.ts'
+import { malformed, quote, readingJson, tooLarge } from '../../core/refused.ts'
 import type { RestBody } from '../../core/rest/definition.ts'
-import { canonicalJson, type Json } from '../../lib/json.ts'
-import { JsonRefused, readStrictJson } from '../../lib/strict-json.ts'
+import { canonicalJson, isObject, type Json } from '../../lib/json.ts'
+import { readStrictJson } from '../../lib/strict-json.ts'
 import { headerOf } from './headers.ts'
 import { isMethodOverride, type Parameters, readParameters } from './parameters.ts'
-import { malformed, quote, tooLarge } from './refused.ts'
 
 /** How much of a body is read to judge it. Larger ones are for operations whose body is a stream. */
 export const INSPECTED = { bytes: 1024 * 1024, depth: 48 } as const
@@ -80,7 +80,7 @@ function requireType({ charset }: MediaType, fits: boolean, wanted: string): voi
 
 function readJsonBody(bytes: Uint8Array, type: MediaType): Body {
   requireType(type, JSON_TYPE.test(type.name), 'application/json')
-  const json = parsed(bytes)
+  const json = readingJson(() => readStrictJson(bytes, INSPECTED))
   const keys = isObject(json) ? Object.keys(json) : []
   const override = keys.find(isMethodOverride)
   if (override !== undefined) throw malformed(`member ${quote(override)} is not accepted`)
@@ -88,15 +88,6 @@ function readJsonBody(bytes: Uint8Array, type: MediaType): Body {
     json,
     form: [],
     forward: { kind: 'body', contentType: type.text, text: written(json) },
-  }
-}
-
-function parsed(bytes: Uint8Array): Json {
-  try {
-    return readStrictJson(bytes, INSPECTED)
-  } catch (error) {
-    if (!(error instanceof JsonRefused)) throw error
-    throw error.about === 'size' ? tooLarge(error.message) : malformed(error.message)
   }
 }
 
@@ -116,8 +107,4 @@ function readForm(bytes: Uint8Array, type: MediaType): Body {
     .map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
     .join('&')
   return { json: undefined, form, forward: { kind: 'body', contentType: FORM_TYPE, text: again } }
-}
-
-export function isObject(value: Json | undefined): value is { readonly [key: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,4 +1,5 @@
 import type { Classified, Operation, RequestFacts, Resource, Verdict } from '../../core/guard.ts'
+import { decided, malformed, unknown } from '../../core/refused.ts'
 import { matchPath } from '../../core/rest/path-template.ts'
 import { canonicalJson, type Json } from '../../lib/json.ts'
 import { type Body, inspectedBytes, readBody } from './body.ts'
@@ -7,7 +8,6 @@ import { isMet } from './conditions.ts'
 import { checkMentions, readPlaces, type Said, sourceOf } from './environment.ts'
 import { checkHeaders } from './headers.ts'
 import { checkTaken, readParameters } from './parameters.ts'
-import { decided, malformed, unknown } from './refused.ts'
 import { readPath } from './request-path.ts'
 
 interface Match {

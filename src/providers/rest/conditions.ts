@@ -1,6 +1,6 @@
+import { malformed, quote } from '../../core/refused.ts'
 import type { Json } from '../../lib/json.ts'
 import { fold, valueAt } from './pointer.ts'
-import { malformed, quote } from './refused.ts'
 
 /** One entry of `when`, with its pointer read. */
 export interface Condition {

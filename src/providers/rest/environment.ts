@@ -1,12 +1,12 @@
 import type { EnvironmentSource, RequestFacts } from '../../core/guard.ts'
+import { malformed, quote } from '../../core/refused.ts'
 import { ENVIRONMENT_ID, pointerSteps, type RestPlace } from '../../core/rest/definition.ts'
 import { environmentId } from '../../core/rest/facts.ts'
-import type { Json } from '../../lib/json.ts'
-import { type Body, isObject } from './body.ts'
+import { isObject, type Json } from '../../lib/json.ts'
+import type { Body } from './body.ts'
 import { valuesOf } from './headers.ts'
 import { type Parameters, sameName } from './parameters.ts'
 import { valueAt } from './pointer.ts'
-import { malformed, quote } from './refused.ts'
 
 /** All of a request that may say where it belongs. */
 export interface Said {

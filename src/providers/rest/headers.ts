@@ -1,5 +1,5 @@
 import type { RequestFacts } from '../../core/guard.ts'
-import { malformed, quote } from './refused.ts'
+import { malformed, quote } from '../../core/refused.ts'
 
 /** Fields by which some servers run another method, another path or another host. */
 const OVERRIDES: ReadonlySet<string> = new Set([

@@ -1,4 +1,4 @@
-import { malformed, quote, unknown } from './refused.ts'
+import { malformed, quote, unknown } from '../../core/refused.ts'
 
 /** Decoded, in order of arrival. */
 export type Parameters = readonly (readonly [name: string, value: string])[]

@@ -1,6 +1,5 @@
-import type { Json } from '../../lib/json.ts'
-import { isObject } from './body.ts'
-import { malformed, quote } from './refused.ts'
+import { malformed, quote } from '../../core/refused.ts'
+import { isObject, type Json } from '../../lib/json.ts'
 
 /** Alike for texts that a server may take for the same: case and width of letters do not count. */
 export function fold(text: string): string {

@@ -1,4 +1,4 @@
-import { malformed } from './refused.ts'
+import { malformed } from '../../core/refused.ts'
 
 const LONGEST = 4096
 /** RFC 3986 §3.3 without `;`: what stands behind one is a parameter to some servers, a name to others. */

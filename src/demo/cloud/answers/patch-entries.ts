@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../../lib/json.ts'
+import { isObject, type Json, type JsonObject } from '../../../lib/json.ts'
 
 export type Entry = readonly [id: string, value: JsonObject | null]
 
@@ -13,7 +13,5 @@ export function entriesOf(group: Json | undefined): readonly Entry[] {
 }
 
 export function objectOf(value: Json | undefined): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as JsonObject)
-    : {}
+  return isObject(value) ? value : {}
 }

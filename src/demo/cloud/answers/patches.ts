@@ -1,5 +1,5 @@
 import { GraphQLError } from 'graphql'
-import type { Json, JsonObject } from '../../../lib/json.ts'
+import { isObject, type Json, type JsonObject } from '../../../lib/json.ts'
 import type { Access } from '../access.ts'
 import { remove } from '../removal.ts'
 import type { EnvironmentRow, PatchRow } from '../world.ts'
@@ -66,8 +66,4 @@ function merged(before: Json | undefined, after: Json): Json {
       return [key, later === undefined ? (before[key] ?? null) : merged(before[key], later)]
     }),
   )
-}
-
-function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

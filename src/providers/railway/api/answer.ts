@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../../../lib/json.ts'
+import { isObject, type Json, type JsonObject } from '../../../lib/json.ts'
 import { failure } from './failure.ts'
 
 /** A project with hundreds of environments fits in a fraction of this. */
@@ -50,10 +50,6 @@ function reasonForOne(error: Json): 'refused' | 'absent' | 'rejected' {
   if (typeof message !== 'string') return 'rejected'
   if (/not authorized|unauthori[sz]ed|forbidden/i.test(message)) return 'refused'
   return /not found|does not exist/i.test(message) ? 'absent' : 'rejected'
-}
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** A text at a key; null where there is none. */

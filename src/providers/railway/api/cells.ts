@@ -1,6 +1,6 @@
 import { BrokerError } from '../../../errors.ts'
-import type { Json, JsonObject } from '../../../lib/json.ts'
-import { isObject, objectAt, textAt } from './answer.ts'
+import { isObject, type Json, type JsonObject } from '../../../lib/json.ts'
+import { objectAt, textAt } from './answer.ts'
 import { isDefinite, type Reason, reasonOf } from './failure.ts'
 
 /** Root fields in one document. */

@@ -1,9 +1,9 @@
 import type { FieldNode, SelectionSetNode } from 'graphql'
 import { BrokerError } from '../../../errors.ts'
-import type { Json, JsonObject } from '../../../lib/json.ts'
+import { isObject, type Json, type JsonObject } from '../../../lib/json.ts'
 import { type ChosenDocument, chooseOperation } from './document.ts'
 import { parseJson } from './json.ts'
-import { isObject, readVariables, resolveValue, type Variables } from './values.ts'
+import { readVariables, resolveValue, type Variables } from './values.ts'
 
 /** What is known of an object without asking; functions are for what has to be looked up. */
 export type Known = { readonly [field: string]: string | Known | (() => Promise<string | null>) }

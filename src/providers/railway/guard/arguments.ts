@@ -1,9 +1,9 @@
 import type { ArgumentNode } from 'graphql'
-import type { Json } from '../../../lib/json.ts'
+import { malformed, quote, tooLarge, unknown } from '../../../core/refused.ts'
+import { isObject, type Json } from '../../../lib/json.ts'
 import { type InputShape, inputsOf } from '../catalogue/shapes.ts'
 import { LIMITS } from './limits.ts'
-import { malformed, quote, tooLarge, unknown } from './refused.ts'
-import { isObject, resolveValue, type Variables } from './values.ts'
+import { resolveValue, type Variables } from './values.ts'
 
 /** Argument values by name; absent ones are not in it, explicit nulls are. */
 export type Arguments = ReadonlyMap<string, Json>
@@ -36,7 +36,8 @@ export function readArguments(
       throw malformed(`argument ${quote(name)} of ${quote(field)} is missing`)
     }
   }
-  return new Map([...found].filter((entry): entry is [string, Json] => entry[1] !== undefined))
+  for (const [name, value] of found) if (value === undefined) found.delete(name)
+  return found as Map<string, Json>
 }
 
 function checkInput(value: Json | undefined, shape: InputShape, path: string, depth: number): void {

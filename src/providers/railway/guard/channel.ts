@@ -1,13 +1,11 @@
 import type { Classified, Forward, RequestFacts, Verdict } from '../../../core/guard.ts'
-import type { Json, JsonObject } from '../../../lib/json.ts'
+import { decided, malformed, tooLarge } from '../../../core/refused.ts'
+import { isObject, type Json, type JsonObject } from '../../../lib/json.ts'
 import type { MessageError } from '../../guard.ts'
 import { judgeGraphql } from './graphql-request.ts'
 import { headerOf } from './headers.ts'
 import { parseJson } from './json.ts'
 import { LIMITS } from './limits.ts'
-import { malformed, tooLarge } from './refused.ts'
-import { isObject } from './values.ts'
-import { decided } from './verdict.ts'
 
 /** The subprotocol whose messages are understood (graphql-ws, PROTOCOL.md); others are refused. */
 const PROTOCOL = 'graphql-transport-ws'

@@ -1,11 +1,10 @@
 import type { Classified, RequestFacts, Verdict } from '../../../core/guard.ts'
+import { decided, malformed, unknown } from '../../../core/refused.ts'
 import { isUpgrade, judgeUpgrade } from './channel.ts'
 import { judgeGraphql } from './graphql-request.ts'
 import { refuseOverrides, requireJson } from './headers.ts'
 import { readJson } from './json.ts'
-import { malformed, unknown } from './refused.ts'
 import { isUpload, judgeUpload } from './upload.ts'
-import { decided } from './verdict.ts'
 
 /** Railway's API; the second name is the older one and leads to the same place. */
 export const RAILWAY_HOSTS: readonly string[] = ['backboard.railway.com', 'backboard.railway.app']

@@ -6,8 +6,8 @@ import {
   parse,
   type SelectionSetNode,
 } from 'graphql'
+import { malformed, quote, tooLarge } from '../../../core/refused.ts'
 import { LIMITS } from './limits.ts'
-import { malformed, quote, tooLarge } from './refused.ts'
 
 /** The one operation that runs, and the fragments it uses, in the order of first use. */
 export interface ChosenDocument {

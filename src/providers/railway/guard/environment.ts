@@ -1,8 +1,8 @@
 import type { EnvironmentSource, Resource } from '../../../core/guard.ts'
+import { malformed, quote } from '../../../core/refused.ts'
 import type { Json } from '../../../lib/json.ts'
 import type { OperationFacts, Place } from '../catalogue/operations.ts'
 import { type Arguments, valuesAt } from './arguments.ts'
-import { malformed, quote } from './refused.ts'
 
 export interface Located {
   readonly resources: readonly Resource[]

@@ -1,9 +1,9 @@
 import type { Need, Operation } from '../../../core/guard.ts'
-import type { Json, JsonObject } from '../../../lib/json.ts'
+import { malformed, quote } from '../../../core/refused.ts'
+import { isObject, type Json, type JsonObject } from '../../../lib/json.ts'
 import { judgeOperations } from './operations.ts'
 import { prepare } from './prepared.ts'
-import { malformed, quote } from './refused.ts'
-import { isObject, readVariables } from './values.ts'
+import { readVariables } from './values.ts'
 
 /** The parameters of a GraphQL request (GraphQL over HTTP, §5). */
 interface Parameters {

@@ -1,5 +1,5 @@
 import type { RequestFacts } from '../../../core/guard.ts'
-import { malformed, quote } from './refused.ts'
+import { malformed, quote } from '../../../core/refused.ts'
 
 /** Headers by which some servers take another method than the request line's. */
 const OVERRIDES = ['x-http-method-override', 'x-http-method', 'x-method-override']

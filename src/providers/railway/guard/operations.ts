@@ -1,4 +1,5 @@
 import type { EnvironmentSource, Need, Operation, Resource } from '../../../core/guard.ts'
+import { malformed, quote, tooLarge, unknown } from '../../../core/refused.ts'
 import { META_FIELDS, riskOf } from '../catalogue/catalogue.ts'
 import { type OperationFacts, operationFacts } from '../catalogue/operations.ts'
 import type { Scope } from '../catalogue/scopes.ts'
@@ -8,8 +9,8 @@ import { locate } from './environment.ts'
 import { LIMITS } from './limits.ts'
 import { judgePayload } from './payload.ts'
 import { follow } from './reach.ts'
-import { malformed, quote, tooLarge, unknown } from './refused.ts'
-import { eachField, type Judging, judgeBelow, type KnownField } from './selections.ts'
+import { judgeBelowRoot } from './root-selections.ts'
+import { eachField, type Judging, type KnownField } from './selections.ts'
 import { operationKey, resourceKey, settle, sourceKey } from './settle.ts'
 import { stagedNeed } from './staged-need.ts'
 import type { Variables } from './values.ts'
@@ -57,7 +58,7 @@ function judgeRoot(field: KnownField, kind: OperationKind, judging: Judging): re
   const { type } = field.shape
   const root = { type: rootType(kind), scope: scopeAt(facts), atRoot: true, namesOnly: false }
   const reach = type === null ? null : follow(root, name, type)
-  judgeBelow(field, reach, judging, (secret) => {
+  judgeBelowRoot(field, reach, judging, (secret) => {
     // Whoever may read secrets by this very operation may read its answer.
     if (facts.risk !== 'secret') names.add(secret)
   })
@@ -68,7 +69,7 @@ function judgeRoot(field: KnownField, kind: OperationKind, judging: Judging): re
 function judgeMeta(field: KnownField, judging: Judging): void {
   const { type } = field.shape
   const reach = { type: type ?? '', scope: 'part' as const, atRoot: false, namesOnly: false }
-  judgeBelow(field, type === null ? null : reach, judging, () => {})
+  judgeBelowRoot(field, type === null ? null : reach, judging, () => {})
 }
 
 /** Where a root field stands before its first edge. */

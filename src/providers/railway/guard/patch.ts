@@ -1,10 +1,9 @@
 import type { EnvironmentSource, Resource } from '../../../core/guard.ts'
+import { malformed, tooLarge } from '../../../core/refused.ts'
 import type { Risk } from '../../../core/risk.ts'
-import type { Json, JsonObject } from '../../../lib/json.ts'
+import { isObject, type Json, type JsonObject } from '../../../lib/json.ts'
 import { isId } from './environment.ts'
 import { LIMITS } from './limits.ts'
-import { malformed, tooLarge } from './refused.ts'
-import { isObject } from './values.ts'
 import { variablesIn } from './variable.ts'
 
 /** What a patch of an environment's configuration would do. */

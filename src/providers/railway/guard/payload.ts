@@ -1,9 +1,8 @@
 import type { EnvironmentSource, Resource } from '../../../core/guard.ts'
 import type { Risk } from '../../../core/risk.ts'
-import type { Json } from '../../../lib/json.ts'
+import { isObject, type Json } from '../../../lib/json.ts'
 import type { Arguments } from './arguments.ts'
 import { judgePatch, stopsReplicas } from './patch.ts'
-import { isObject } from './values.ts'
 import { variable, variablesIn } from './variable.ts'
 
 /** What the arguments of an operation add to what its name says. */

@@ -1,4 +1,5 @@
 import { type DirectiveNode, type FieldNode, Kind, type SelectionSetNode } from 'graphql'
+import { malformed, quote, Refused, tooLarge, unknown } from '../../../core/refused.ts'
 import { isNameField } from '../catalogue/scopes.ts'
 import { DECRYPT_ARGUMENT, isSecretField } from '../catalogue/secrets.ts'
 import { type FieldShape, fieldsOf, possibleTypes } from '../catalogue/shapes.ts'
@@ -6,7 +7,6 @@ import { type Arguments, readArguments } from './arguments.ts'
 import type { ChosenDocument } from './document.ts'
 import { LIMITS } from './limits.ts'
 import { follow, type Reach } from './reach.ts'
-import { malformed, quote, Refused, tooLarge, unknown } from './refused.ts'
 import { resolveValue, type Variables } from './values.ts'
 
 /** One request while it is judged. */

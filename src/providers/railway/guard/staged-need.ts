@@ -1,6 +1,6 @@
 import type { Need, Operation } from '../../../core/guard.ts'
+import { quote, Refused } from '../../../core/refused.ts'
 import type { ChosenDocument } from './document.ts'
-import { quote, Refused } from './refused.ts'
 import type { KnownField } from './selections.ts'
 
 export const COMMIT_STAGED = 'environmentPatchCommitStaged'

@@ -1,14 +1,13 @@
 import type { ArgumentNode } from 'graphql'
 import type { Classified, Operation, Verdict } from '../../../core/guard.ts'
-import type { Json } from '../../../lib/json.ts'
+import { decided, malformed, quote, Refused } from '../../../core/refused.ts'
+import { isObject, type Json } from '../../../lib/json.ts'
 import { riskOf } from '../catalogue/catalogue.ts'
 import { chooseOperation } from './document.ts'
 import { judgeGraphql } from './graphql-request.ts'
 import { parseJson } from './json.ts'
-import { malformed, quote, Refused } from './refused.ts'
 import { COMMIT_STAGED } from './staged-need.ts'
-import { isObject, readVariables, resolveValue, type Variables } from './values.ts'
-import { decided } from './verdict.ts'
+import { readVariables, resolveValue, type Variables } from './values.ts'
 
 const COMMIT = 'environmentPatchCommit'
 

@@ -1,8 +1,8 @@
 import type { Classified, EnvironmentSource, RequestFacts, Resource } from '../../../core/guard.ts'
+import { malformed, quote, unknown } from '../../../core/refused.ts'
 import { riskOf, UPLOAD } from '../catalogue/catalogue.ts'
 import { isId } from './environment.ts'
 import { headerOf } from './headers.ts'
-import { malformed, quote, unknown } from './refused.ts'
 
 const PATH = /^\/project\/([^/]+)\/environment\/([^/]+)\/up$/
 const VALUE = /^[\w.~!*'()+-]*(?:%[0-9A-Fa-f]{2}[\w.~!*'()+-]*)*$/

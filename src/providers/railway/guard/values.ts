@@ -1,8 +1,8 @@
 import { Kind, type ObjectValueNode, type OperationDefinitionNode, type ValueNode } from 'graphql'
-import type { Json, JsonObject } from '../../../lib/json.ts'
+import { malformed, quote, tooLarge } from '../../../core/refused.ts'
+import { isObject, type Json, type JsonObject } from '../../../lib/json.ts'
 import { inputsOf } from '../catalogue/shapes.ts'
 import { LIMITS } from './limits.ts'
-import { malformed, quote, tooLarge } from './refused.ts'
 
 /** The variables of one operation as the server will see them: given, or by default, or absent. */
 export interface Variables {
@@ -12,6 +12,8 @@ export interface Variables {
   readonly values: ReadonlyMap<string, Json>
   /** What is forwarded: the given values of defined variables and no others. */
   readonly given: JsonObject
+  /** How often a variable was asked for: what was found meanwhile holds only for these values. */
+  readonly lookedUp: { count: number }
 }
 
 /** Takes variables as the specification coerces them (October 2021, §6.1.2), types left aside. */
@@ -32,7 +34,7 @@ export function readVariables(operation: OperationDefinitionNode, provided: Json
     const needed = definition.type.kind === Kind.NON_NULL_TYPE
     if (needed && (taken ?? null) === null) throw malformed(`variable ${quote(name)} is missing`)
   }
-  return { defined, values, given: Object.fromEntries(given) }
+  return { defined, values, given: Object.fromEntries(given), lookedUp: { count: 0 } }
 }
 
 /** An explicit null is a value; only a variable that was not given at all has its default. */
@@ -41,7 +43,12 @@ function defaultOf(node: ValueNode | undefined, value: Json | undefined): Json |
   return node === undefined ? undefined : resolveValue(node, NO_VARIABLES)
 }
 
-const NO_VARIABLES: Variables = { defined: new Set(), values: new Map(), given: {} }
+const NO_VARIABLES: Variables = {
+  defined: new Set(),
+  values: new Map(),
+  given: {},
+  lookedUp: { count: 0 },
+}
 
 /**
  * The value a literal has once variables are put in. Undefined: an absent variable, so the argument or
@@ -58,6 +65,7 @@ export function resolveValue(
   switch (node.kind) {
     case Kind.VARIABLE: {
       const name = node.name.value
+      variables.lookedUp.count += 1
       if (!variables.defined.has(name)) throw malformed(`variable ${quote(name)} is not defined`)
       return variables.values.get(name)
     }
@@ -109,8 +117,4 @@ export function plainObject(value: Json | undefined, message: string): JsonObjec
   if (value === null || value === undefined) return {}
   if (!isObject(value)) throw malformed(message)
   return value
-}
-
-export function isObject(value: Json | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,5 +1,5 @@
 import type { Resource } from '../../../core/guard.ts'
-import type { Json } from '../../../lib/json.ts'
+import { isObject, type Json } from '../../../lib/json.ts'
 
 /** Longer names are cut: they are for people to read. */
 const LONGEST = 200
@@ -15,6 +15,5 @@ export function variable(name: Json | undefined): readonly Resource[] {
 
 /** All variables in an object that has their names as its keys. */
 export function variablesIn(value: Json | undefined): readonly Resource[] {
-  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value)
-  return isMap ? Object.keys(value).flatMap(variable) : []
+  return isObject(value) ? Object.keys(value).flatMap(variable) : []
 }
