@@ -154,7 +154,17 @@ async function leftOpen(daemon) {
 
 /** The command prints when it ends; what comes after that is exec's own. */
 async function exec(bench, daemon) {
-  const flags = ['exec', '--quiet', '--env', 'staging', '--', 'date', '+%s%N']
+  const flags = [
+    'exec',
+    '--quiet',
+    '--isolation',
+    'scrub',
+    '--env',
+    'staging',
+    '--',
+    'date',
+    '+%s%N',
+  ]
   const { out, endedAt } = await broker(bench, daemon, flags)
   return endedAt - Number(out.trim()) / 1e6
 }

@@ -1,5 +1,6 @@
-// How much does `broker exec` cost? Prints a Markdown table: warm and cold, against bare Node and
-// against two tools that also run a command with secrets of its own.
+// How much does `broker exec` cost? Prints a Markdown table: warm and cold, at each level of isolation,
+// against bare Node and against two tools that also run a command with secrets of its own; and what
+// `confine` adds to `scrub`.
 //
 //   node scripts/build.mjs && node bench/exec.mjs [--rounds 30] [--no-peers]
 //
@@ -37,12 +38,46 @@ const env = {
   BROKER_VAULT: 'file',
 }
 
-const exec = [BIN, 'exec', '--quiet', '--env', 'staging', '--', 'true']
+const execAt = (level) => [
+  BIN,
+  ...['exec', '--quiet', '--env', 'staging', '--isolation', level, '--', 'true'],
+]
+const exec = execAt('scrub')
+const project = makeProject()
+/** The most that `confine` may add, in milliseconds. */
+const BOUND = 60
 const candidates = [
   { name: '`node -e 0`', args: ['-e', '0'] },
-  { name: '`broker exec`, warm', args: exec },
+  { name: '`broker exec`, warm', args: exec, cwd: project },
+  ...wallsHere().map((level) => ({
+    name: `\`broker exec --isolation ${level}\``,
+    args: execAt(level),
+    cwd: project,
+  })),
 ]
-const cold = { name: '`broker exec`, cold', args: exec, before: stopDaemon }
+const cold = { name: '`broker exec`, cold', args: exec, cwd: project, before: stopDaemon }
+
+/** Of the size of a small service: what is looked through for secrets and held read-only. */
+function makeProject() {
+  const place = join(folder, 'project')
+  mkdirSync(place)
+  execFileSync('git', ['init', '-q', place], { env })
+  writeFileSync(join(place, '.env'), 'KEY=value\n')
+  for (let at = 0; at < 300; at++) {
+    const into = join(place, 'src', `part-${at % 20}`)
+    mkdirSync(into, { recursive: true })
+    writeFileSync(join(into, `file-${at}.ts`), 'export {}\n')
+  }
+  return place
+}
+
+/** The levels that this machine has. */
+function wallsHere() {
+  const tried = spawnSync('bwrap', ['--ro-bind', '/', '/', '--unshare-net', 'true'])
+  if (tried.status === 0) return ['mask', 'confine']
+  console.error('no bubblewrap: only scrub is measured')
+  return []
+}
 
 /** Milliseconds of wall time from spawn to exit. A candidate that fails makes the run worthless. */
 function measure({ name, args, cwd, before }) {
@@ -134,6 +169,15 @@ try {
     const cells = [`${middle.toFixed(1)} ms`, `${Math.min(...all).toFixed(1)} ms`, all.length]
     console.log(
       `| ${name} | ${cells.join(' | ')} | ${(middle / bare).toFixed(2)} | ${(middle / warm).toFixed(2)} |`,
+    )
+  }
+  const confined = times.get('`broker exec --isolation confine`')
+  if (confined) {
+    const scrubbed = times.get(candidates[1].name)
+    const added = (of) => (of(confined) - of(scrubbed)).toFixed(1)
+    const least = added((all) => Math.min(...all))
+    console.log(
+      `\nconfine adds ${added(median)} ms to scrub (the fastest of each: ${least} ms); the bound is ${BOUND} ms`,
     )
   }
 } finally {

@@ -52,7 +52,19 @@ async function startTask(bench, daemon) {
     process.stdin.resume()`
   const child = spawn(
     process.execPath,
-    [BIN, 'exec', '--quiet', '--env', 'staging', '--', process.execPath, '-e', script],
+    [
+      BIN,
+      'exec',
+      '--quiet',
+      '--isolation',
+      'scrub',
+      '--env',
+      'staging',
+      '--',
+      process.execPath,
+      '-e',
+      script,
+    ],
     { env: environment(daemon.home), stdio: ['pipe', 'inherit', 'inherit'] },
   )
   bench.children.add(child)

@@ -16,6 +16,7 @@ const seconds = Number(process.argv[3] ?? 2)
 const FEW = 10
 const MANY = 64
 const RATE = 200
+const WARM_SECONDS = 6
 
 await run({ limitSeconds: 420 }, async (bench) => {
   const upstream = await startRole(bench, 'upstream')
@@ -32,8 +33,9 @@ await run({ limitSeconds: 420 }, async (bench) => {
     rounds: [],
   }))
   for (const proxy of proxies) {
-    // What starts slowly is not what is measured: compilers warm, connections upstream open.
-    proxy.sent += (await throughput(proxy, MANY, 2)).done
+    // What starts slowly is not what is measured: compilers warm, connections upstream open. The larger
+    // a program, the longer its compiler is at work.
+    proxy.sent += (await throughput(proxy, MANY, WARM_SECONDS)).done
     proxy.sent += (await latencies(proxy, FEW, RATE, RATE)).length
   }
   const disk = []

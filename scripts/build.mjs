@@ -46,28 +46,44 @@ export async function bundle({ test, outdir }) {
   }
   // `exec` is its own small CommonJS file: an ES module that imports node:http pays 40 ms for it. What
   // few runs need stands in a second one: even code that is not used is read, and costs.
-  const rare = {
-    name: 'exec-rare',
+  const apart = {
+    name: 'exec-apart',
     setup: ({ onResolve }) =>
-      onResolve({ filter: /^\.\/rare\.ts$/ }, () => ({ path: './exec-rare.cjs', external: true })),
+      onResolve({ filter: /^\.\/(?:rare|isolated)\.ts$/ }, ({ path }) => ({
+        path: `./exec-${path.slice(2, -3)}.cjs`,
+        external: true,
+      })),
   }
   const cjs = { ...common, format: 'cjs', minify: true }
   const exec = await build({
     ...cjs,
     entryPoints: [join(root, 'src/exec/main.ts')],
     outfile: join(outdir, 'exec.cjs'),
-    plugins: [rare],
+    plugins: [apart],
   })
   const execRare = await build({
     ...cjs,
     entryPoints: [join(root, 'src/exec/rare.ts')],
     outfile: join(outdir, 'exec-rare.cjs'),
+    plugins: [apart],
+  })
+  const execIsolated = await build({
+    ...cjs,
+    entryPoints: [join(root, 'src/exec/isolated.ts')],
+    outfile: join(outdir, 'exec-isolated.cjs'),
+  })
+  // What runs first inside an isolated task: alone in its file, which is all that the task gets of us.
+  const inside = await build({
+    ...cjs,
+    entryPoints: [join(root, 'src/launch/isolate/inside.ts')],
+    outfile: join(outdir, 'inside.cjs'),
   })
   const rest = await build({
     ...common,
     entryPoints: [
       join(root, 'src/cli/main.ts'),
       join(root, 'src/daemon/main.ts'),
+      join(root, 'src/store/recorder-thread.ts'),
       ...sources(join(root, 'src/commands')),
     ].filter(existsSync),
     outbase: join(root, 'src'),
@@ -79,7 +95,10 @@ export async function bundle({ test, outdir }) {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   })
-  const notices = noticesFor(root, [exec.metafile, execRare.metafile, rest.metafile])
+  const notices = noticesFor(
+    root,
+    [exec, execRare, execIsolated, inside, rest].map(({ metafile }) => metafile),
+  )
   writeFileSync(join(outdir, 'THIRD-PARTY-NOTICES.txt'), notices)
 }
 

@@ -52,7 +52,7 @@ export interface LeaseView {
 
 /** The lease's own proxy on this machine. Nothing in it is a secret. */
 export interface ProxyView {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`; at `confine` with the one PORT of `CONFINED_PROXY_PORT`, inside the task. */
   readonly url: string
   /** Files (PEM) that exist while the lease lives: its CA alone, and with the public roots. */
   readonly caFile: string
@@ -65,11 +65,18 @@ export interface ProxyView {
 export interface TaskPlaceView {
   /** A folder of this lease alone, 0700; it goes with the lease. */
   readonly folder: string
-  /** Unix socket for the lease's own credential: no route of the operator's is on it. */
+  /**
+   * Unix socket for the lease's own credential: no route of the operator's is on it. It is alone in a
+   * folder below `folder`, to be bound as a whole: a daemon that starts again makes the socket anew, and
+   * the old file leads nowhere then.
+   */
   readonly socket: string
   /** At `confine` the unix socket of the lease's proxy; `ProxyView.url` is its address inside then. */
   readonly proxySocket: string | null
-  /** At `confine`: TCP services that the variables name, and the unix socket that leads to each. */
+  /**
+   * At `confine`: TCP services that the variables name, and the unix socket that leads to each. `host` is
+   * a name or an address of the loopback, never another address.
+   */
   readonly services: readonly {
     readonly host: string
     readonly port: number
@@ -162,6 +169,8 @@ export interface IssuedLease {
   readonly variables: Readonly<Record<string, string>>
   /** Null: this lease needs none. */
   readonly proxy: ProxyView | null
+  /** Null at `scrub`. */
+  readonly place: TaskPlaceView | null
 }
 
 /** POST /v1/leases/plan → what a lease would be, without minting. */

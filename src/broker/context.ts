@@ -1,3 +1,4 @@
+import type { TaskPlaceView } from '../api/types.ts'
 import type { Lease, Principal } from '../core/lease.ts'
 import type { Configuration } from '../core/template.ts'
 import type { LeaseId, Random } from '../lib/ids.ts'
@@ -8,6 +9,7 @@ import type { Vault } from '../vault/vault.ts'
 import type { ApprovalHub } from './approval/hub.ts'
 import type { OpenProxy, ProxyOrder } from './authorize/task.ts'
 import type { Turns } from './authorize/turns.ts'
+import type { PlaceOrder } from './place.ts'
 
 /** What is applied now. A value: whoever holds one sees one version throughout. */
 export interface Policy {
@@ -64,6 +66,8 @@ export interface Context {
   readonly fingerprint: (credential: string) => string
   /** Opens a lease's own proxy; it is closed when the lease begins to end. */
   readonly openProxy: (order: ProxyOrder) => Promise<OpenProxy>
+  /** Opens what a task behind walls finds us by; it is closed when the lease begins to end. */
+  readonly openPlace: (order: PlaceOrder) => Promise<TaskPlaceView>
 }
 
 /** Who calls: the person at this machine, or a task with its lease's credential. */

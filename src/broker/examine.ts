@@ -86,7 +86,7 @@ async function examinePolicy(context: Context): Promise<Finding[]> {
     findings.push({
       level: 'warning',
       message: `template "${template.name}" is unconfined: its agent can act as you`,
-      hint: 'raise its isolation and drop "unconfined" when the stronger levels are there',
+      hint: 'set isolation: mask or confine for it and drop "unconfined"; what this machine reaches stands under isolation',
     })
   }
   return findings

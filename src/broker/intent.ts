@@ -1,6 +1,7 @@
 import type { Approval } from '../core/approval.ts'
 import { TIMING } from '../core/deadlines.ts'
 import type { Grant, Lease } from '../core/lease.ts'
+import type { Isolation } from '../core/template.ts'
 import { BrokerError } from '../errors.ts'
 import { digest } from '../lib/equal.ts'
 import { faultPoint } from '../lib/fault.ts'
@@ -11,6 +12,7 @@ import { type Asked, beginLease } from './asked.ts'
 import { callProvider } from './call.ts'
 import type { Context } from './context.ts'
 import { mintRequest } from './mint.ts'
+import { refuseUnreachable } from './place.ts'
 import type { Plan, PlannedGrant } from './plan.ts'
 import { requestFacts } from './record.ts'
 
@@ -76,7 +78,7 @@ export async function draftLease(
     foreignCredentials: [],
   }
   const grants = await Promise.all(
-    decided.grants.map((grant) => draftGrant(context, grant, drafted, now)),
+    decided.grants.map((grant) => draftGrant(context, grant, drafted, now, decided.walls)),
   )
   return { ...drafted, state: 'minting', grants }
 }
@@ -86,15 +88,17 @@ async function draftGrant(
   grant: PlannedGrant,
   lease: Pick<Lease, 'id' | 'environment' | 'principal' | 'expiresAt'>,
   now: number,
+  walls: Isolation,
 ): Promise<Grant> {
   const { provider } = grant
-  const request = mintRequest(grant, lease)
+  const request = mintRequest(grant, lease, walls)
   const recipe =
     grant.connection === null
       ? provider.plan(request, context.installId, null)
-      : await callProvider(context, grant.connection, async (connection) =>
-          provider.plan(request, context.installId, connection),
-        )
+      : await callProvider(context, grant.connection, async (connection) => {
+          refuseUnreachable(grant, connection, walls)
+          return provider.plan(request, context.installId, connection)
+        })
   return {
     name: grant.name,
     provider: provider.name,

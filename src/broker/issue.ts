@@ -1,3 +1,4 @@
+import type { TaskPlaceView } from '../api/types.ts'
 import type { Lease } from '../core/lease.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { faultPoint } from '../lib/fault.ts'
@@ -9,8 +10,9 @@ import type { Asked, IssueRequest } from './asked.ts'
 import { openTaskProxy, type TaskProxy } from './authorize/open.ts'
 import type { Caller, Context } from './context.ts'
 import { draftLease, type LeaseBearers, recordIntent } from './intent.ts'
-import { mintAll, recordActive } from './mint.ts'
+import { type MintedGrant, mintAll, recordActive } from './mint.ts'
 import { leaseBinding, type Waiting, waitForApproval } from './pending.ts'
+import { openPlace } from './place.ts'
 import { type Plan, plan } from './plan.ts'
 import { choose } from './policy.ts'
 import { checkReason } from './record.ts'
@@ -23,6 +25,8 @@ export interface Issued {
   readonly variables: Secret<Readonly<Record<string, string>>>
   /** Its own proxy; null where it needs none. */
   readonly proxy: TaskProxy | null
+  /** What it finds behind its walls; null where it has none. */
+  readonly place: TaskPlaceView | null
   /** Proves that a reconnecting session is the one this lease was given to. */
   readonly session: Secret
 }
@@ -64,13 +68,14 @@ export async function issue(
   faultPoint('C3')
   const minted = await mintAll(context, decided, lease)
   faultPoint('C5')
-  const proxy = await openProxy(context, decided, lease, minted)
+  const { place, proxy } = await openTask(context, decided, lease, minted)
   const active = await recordActive(context, lease, minted)
   faultPoint('C6')
   return {
     lease: active,
     variables: variablesOf(active, minted, secrets.handle),
     proxy,
+    place,
     session: new Secret(secrets.session),
   }
 }
@@ -155,15 +160,20 @@ function nobodyWaits(rule: string): BrokerError {
   })
 }
 
-/** Without its proxy a phantom is worth nothing, and a limited egress is none: nothing is issued. */
-async function openProxy(
+/**
+ * Without its proxy a phantom is worth nothing, and a limited egress is none; without its place a task
+ * behind walls reaches nobody: nothing is issued.
+ */
+async function openTask(
   context: Context,
   decided: Plan,
   lease: Lease,
-  minted: readonly Minted[],
-): Promise<TaskProxy | null> {
+  minted: readonly MintedGrant[],
+): Promise<Pick<Issued, 'place' | 'proxy'>> {
   try {
-    return await openTaskProxy(context, decided, lease, minted)
+    const services = minted.flatMap((one) => one.services)
+    const place = await openPlace(context, decided, lease, services)
+    return { place, proxy: await openTaskProxy(context, decided, lease, minted) }
   } catch (error) {
     await revoke(context, lease.id, 'mint_failed')
     throw error

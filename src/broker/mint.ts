@@ -1,10 +1,13 @@
 import { TIMING } from '../core/deadlines.ts'
 import type { Grant, Lease } from '../core/lease.ts'
+import type { Isolation } from '../core/template.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { faultPoint } from '../lib/fault.ts'
+import type { JsonObject } from '../lib/json.ts'
 import type { Minted, MintRequest } from '../providers/provider.ts'
 import { callProvider } from './call.ts'
 import type { Context } from './context.ts'
+import { hostInside, type Service, servicesOf } from './place.ts'
 import type { Plan, PlannedGrant } from './plan.ts'
 import { revoke } from './revoke.ts'
 
@@ -12,6 +15,7 @@ import { revoke } from './revoke.ts'
 export function mintRequest(
   grant: PlannedGrant,
   lease: Pick<Lease, 'id' | 'environment' | 'principal' | 'expiresAt'>,
+  walls: Isolation,
 ): MintRequest {
   return {
     lease: lease.id,
@@ -21,7 +25,13 @@ export function mintRequest(
     target: grant.target,
     notAfter: lease.expiresAt,
     principal: lease.principal.id,
+    hostInside: (host) => hostInside(host, walls),
   }
+}
+
+/** A grant's credential, and the services that it is for. */
+export interface MintedGrant extends Minted {
+  readonly services: readonly Service[]
 }
 
 /** Mints every grant, or none that lives: if one fails, the others are revoked before this throws. */
@@ -29,9 +39,12 @@ export async function mintAll(
   context: Context,
   decided: Plan,
   lease: Lease,
-): Promise<readonly Minted[]> {
+): Promise<readonly MintedGrant[]> {
+  const { grants, walls } = decided
   const results = await Promise.allSettled(
-    decided.grants.map((grant, index) => mintOne(context, grant, lease, index)),
+    grants.map((grant, index) =>
+      mintOne(context, grant, lease, lease.grants[index]?.recipe ?? {}, walls),
+    ),
   )
   const failed = results.find((result) => result.status === 'rejected')
   if (!failed)
@@ -57,13 +70,14 @@ function mintOne(
   context: Context,
   grant: PlannedGrant,
   lease: Lease,
-  index: number,
-): Promise<Minted> {
-  const recipe = lease.grants[index]?.recipe ?? {}
+  recipe: JsonObject,
+  walls: Isolation,
+): Promise<MintedGrant> {
+  const request = mintRequest(grant, lease, walls)
   return callProvider(context, grant.connection, async (connection, world) => {
-    const minted = await grant.provider.mint(mintRequest(grant, lease), recipe, connection, world)
+    const minted = await grant.provider.mint(request, recipe, connection, world)
     faultPoint('C4')
-    return minted
+    return { ...minted, services: servicesOf(grant, connection, walls) }
   })
 }
 

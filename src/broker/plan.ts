@@ -28,9 +28,15 @@ export interface PlannedGrant {
 export interface Plan {
   readonly choice: Choice
   readonly ttlMs: number
+  /** What the task may be taken to run at: recorded, and held against the template's least. */
   readonly isolation: Isolation
+  /** What the client puts around the task. Less than `isolation` only within a task that has its own walls. */
+  readonly walls: Isolation
   readonly grants: readonly PlannedGrant[]
-  /** It has a proxy of its own: something in it is proxied, or where it may connect to is limited. */
+  /**
+   * It has a proxy of its own: something in it is proxied, or where it may connect to is limited, by its
+   * template or because it has no other way out.
+   */
   readonly proxied: boolean
   /** Why a person has to approve the lease before anything is minted; null: nobody has to. */
   readonly approval: string | null
@@ -45,7 +51,8 @@ export async function plan(
 ): Promise<Plan> {
   const { template, environment } = choice
   refuseOpenEgress(choice)
-  const isolation = reach(template.name, template.isolation, wish.isolation ?? 'scrub')
+  const { isolation, walls } = reached(caller, wish.isolation ?? 'scrub')
+  refuseWeaker(template.name, template.isolation, isolation)
   const ttlMs = boundedTtl(context, caller, choice, wish.ttlMs)
   const grants: PlannedGrant[] = []
   const reasons: string[] = template.approval === 'required' ? ['approval: required'] : []
@@ -68,25 +75,42 @@ export async function plan(
   }
   refuseClashes(grants)
   if (caller.kind === 'lease') refuseWidening(caller, grants, environment.name)
-  const proxied = template.egress !== 'open' || grants.some(({ provider }) => provider.guard)
-  return { choice, ttlMs, isolation, grants, proxied, approval: reasons[0] ?? null }
+  const proxied =
+    walls === 'confine' ||
+    template.egress !== 'open' ||
+    grants.some(({ provider }) => provider.guard)
+  if (proxied && walls === 'scrub' && isolation !== 'scrub') throw noProxyWithin()
+  return { choice, ttlMs, isolation, walls, grants, proxied, approval: reasons[0] ?? null }
 }
 
-function reach(template: string, wanted: Isolation, reached: Isolation): Isolation {
-  if (reached !== 'scrub') {
-    throw new BrokerError(
-      'isolation_unavailable',
-      `isolation "${reached}" is not available in this version`,
-      {
-        hint: 'only "scrub" is: a clean environment, no boundary against the same user',
-      },
-    )
-  }
-  if (ISOLATIONS.indexOf(wanted) <= ISOLATIONS.indexOf(reached)) return reached
+/**
+ * The person's own client is believed about the walls that it builds: whoever runs it could as well run
+ * the task without. A task is not: what it starts counts as no better kept than itself, and behind walls it
+ * shares those, since nothing that the daemon opens for it could be reached through them.
+ */
+function reached(caller: Caller, claimed: Isolation): Pick<Plan, 'isolation' | 'walls'> {
+  if (caller.kind === 'operator') return { isolation: claimed, walls: claimed }
+  const { isolation } = caller.lease
+  return { isolation, walls: isolation === 'scrub' ? claimed : 'scrub' }
+}
+
+function refuseWeaker(template: string, least: Isolation, isolation: Isolation): void {
+  if (ISOLATIONS.indexOf(least) <= ISOLATIONS.indexOf(isolation)) return
   throw new BrokerError(
     'isolation_unavailable',
-    `template "${template}" asks for isolation "${wanted}", this machine reaches "${reached}"`,
-    { hint: 'an admin may lower it in broker.yaml, knowing that scrub is not a boundary' },
+    `template "${template}" asks for isolation "${least}", the task would run at "${isolation}"`,
+    {
+      hint: `broker doctor says what "${least}" needs on this machine; an admin may lower it in broker.yaml, knowing what is given up`,
+      details: { needs: least, reached: isolation },
+    },
+  )
+}
+
+function noProxyWithin(): BrokerError {
+  return new BrokerError(
+    'unsupported',
+    'a task kept apart from its machine cannot ask for a lease that needs a proxy of its own',
+    { hint: 'a person runs broker exec outside of the task' },
   )
 }
 

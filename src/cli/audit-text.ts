@@ -1,5 +1,5 @@
 import type { AuditEntryView, AuditVerdict, LeaseView } from '../api/types.ts'
-import type { Json, JsonObject } from '../lib/json.ts'
+import { isObject, type Json, type JsonObject } from '../lib/json.ts'
 import { leaseRows } from './lease-text.ts'
 import { clock } from './moments.ts'
 import { type Look, paint, visible } from './terminal.ts'
@@ -34,9 +34,7 @@ function flat(data: JsonObject, prefix = ''): string {
 
 function pair(key: string, value: Json): string {
   if (typeof value === 'string' && /^[^\s"=]+$/.test(value)) return `${key}=${value}`
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return flat(value as JsonObject, `${key}.`)
-  }
+  if (isObject(value)) return flat(value, `${key}.`)
   return `${key}=${JSON.stringify(value)}`
 }
 

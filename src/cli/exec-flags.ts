@@ -14,7 +14,7 @@ export const EXEC_FLAGS = {
   ttl: { summary: 'how long the lease may live at most, e.g. 30m or 1h30m', value: '30m' },
   reason: { summary: 'what the task is for, kept in the audit log', value: 'TEXT' },
   isolation: {
-    summary: 'how the command is held apart; only scrub exists in this version',
+    summary: 'how far the command is kept apart; auto takes the strongest that works here',
     value: 'LEVEL',
     options: ['auto', 'scrub', 'mask', 'confine'],
   },
@@ -25,13 +25,13 @@ export const EXEC_FLAGS = {
   },
   strict: { summary: 'let only well-known harmless variables through' },
   'allow-write': {
-    summary: 'path the command may write to (not available in this version)',
+    summary: 'path of the work tree that runs later (hooks, editor settings) and may be written',
     value: 'PATH',
     multiple: true,
   },
   'until-ttl': { summary: 'leave the lease live until its time is up, for programs that detach' },
   'dry-run': {
-    summary: 'print what would be injected, scrubbed and allowed; issue and run nothing',
+    summary: 'print what would be injected, scrubbed, hidden and allowed; issue and run nothing',
   },
   quiet: { summary: 'no line before and after the command' },
   server: { summary: 'broker of a team (not available in this version)', value: 'URL' },

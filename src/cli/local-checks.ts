@@ -18,17 +18,8 @@ export function localSection(home: Home): Section {
       privateFile('operator key', home.operatorKey),
       privateFile('database', home.database),
       { level: 'note', message: `socket ${home.socket}`, hint: null },
-      RUNG,
     ],
   }
-}
-
-/** Never more than is true (design: the ladder). */
-const RUNG: FindingView = {
-  level: 'note',
-  message:
-    'isolation "scrub": clean environment only; a process of the same user is not a boundary',
-  hint: 'run agents as a user of their own where that matters',
 }
 
 export function daemonSection(error: BrokerError): Section {

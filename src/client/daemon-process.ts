@@ -10,6 +10,7 @@ import { compileCacheFolder } from './compile-cache.ts'
 import { daemonEnvironment } from './daemon-environment.ts'
 import { exchange, isAway, isCutOff } from './exchange.ts'
 import { monotonic } from './monotonic.ts'
+import { sealedLoader } from './sealed-loader.ts'
 import { isOlder, VERSION } from './version.ts'
 
 export interface EnsureOptions {
@@ -24,6 +25,7 @@ const PROBE_MS = 2000
 const POLL_MS = 5
 /** After a daemon of ours made way for another that then never answered. */
 const RESPAWN_MS = 400
+const SHELL = '/bin/sh'
 
 /**
  * Returns once a daemon of this version or a newer one serves this home; starts it, or replaces an
@@ -93,7 +95,9 @@ async function start(
     const found = isListening(home) ? await probe(home) : 'away'
     if (typeof found === 'object' && found.status === 'ok') return found
     if (spawned?.exit !== undefined && spawned.exit.code !== 0) {
-      throw unreachable(home, 'the daemon could not start')
+      if (!spawned.sealed) throw unreachable(home, 'the daemon could not start')
+      // It may be the way it was started: nothing that only protects may keep it from serving.
+      spawned = spawnDaemon(home, env, distFolder, 'plain')
     }
     if (monotonic() > deadline) {
       throw unreachable(
@@ -126,6 +130,8 @@ function compileCache(env: Environment): Record<string, string> {
 }
 
 interface SpawnedDaemon {
+  /** Started by a loader that cannot be read. */
+  readonly sealed: boolean
   exit: { readonly code: number; readonly at: number } | undefined
 }
 
@@ -144,21 +150,30 @@ function openLog(home: Home): number {
   }
 }
 
-function spawnDaemon(home: Home, env: Environment, distFolder: string): SpawnedDaemon {
+function spawnDaemon(
+  home: Home,
+  env: Environment,
+  distFolder: string,
+  how: 'sealed' | 'plain' = 'sealed',
+): SpawnedDaemon {
   const log = openLog(home)
   try {
     fchmodSync(log, 0o600)
     const { spawn } = process.getBuiltinModule('node:child_process') // most callers never get here
     // Without this SIGUSR1 opens a debugger to every user of the machine until the daemon says no.
-    const program = ['--disable-sigusr1', join(distFolder, 'daemon', 'main.js')]
-    const child = spawn(process.execPath, program, {
+    const program = [process.execPath, '--disable-sigusr1', join(distFolder, 'daemon', 'main.js')]
+    const loader = how === 'sealed' ? sealedLoader(home.state) : undefined
+    const [command, ...args] = withoutCoreFiles(
+      loader === undefined ? program : [loader, ...program],
+    )
+    const child = spawn(command, args, {
       cwd: home.state,
       detached: true,
       env: { ...daemonEnvironment(env, home, process.cwd()), ...compileCache(env) },
       stdio: ['pipe', log, log],
       windowsHide: true,
     })
-    const spawned = watch(child)
+    const spawned = watch(child, loader !== undefined)
     hand(child, env['BROKER_VAULT_PASSPHRASE'])
     child.unref()
     return spawned
@@ -167,8 +182,15 @@ function spawnDaemon(home: Home, env: Environment, distFolder: string): SpawnedD
   }
 }
 
-function watch(child: ChildProcess): SpawnedDaemon {
-  const spawned: SpawnedDaemon = { exit: undefined }
+/** Only a shell can set the limit on core files (`ulimit`, POSIX); where there is none, it stays as it is. */
+function withoutCoreFiles(program: readonly string[]): readonly [string, ...string[]] {
+  const [first = '', ...rest] = program
+  if (process.platform === 'win32' || !existsSync(SHELL)) return [first, ...rest]
+  return [SHELL, '-c', 'ulimit -c 0; exec "$0" "$@"', first, ...rest]
+}
+
+function watch(child: ChildProcess, sealed: boolean): SpawnedDaemon {
+  const spawned: SpawnedDaemon = { sealed, exit: undefined }
   const ended = (code: number) => {
     spawned.exit = { code, at: monotonic() }
   }

@@ -1,9 +1,12 @@
+import { homedir } from 'node:os'
 import { Flags } from '@oclif/core'
 import type { DoctorReport } from '../api/types.ts'
 import { BrokerCommand } from '../cli/base-command.ts'
 import { doctorText, hasProblem } from '../cli/finding-text.ts'
+import { isolationSection } from '../cli/isolation-checks.ts'
 import { daemonSection, localSection } from '../cli/local-checks.ts'
 import { isBrokerError } from '../errors.ts'
+import { machineLevel } from '../launch/machine-level.ts'
 
 export default class Doctor extends BrokerCommand {
   static override summary = 'Say what protects this machine, and what does not'
@@ -20,10 +23,16 @@ export default class Doctor extends BrokerCommand {
     const { flags } = await this.parse(Doctor)
     // First the daemon: starting it makes the folders that are looked at next.
     const daemon = await this.daemonSections(flags.probe)
-    const local = localSection(this.home)
-    const report: DoctorReport = { sections: [local, ...daemon] }
+    const local = [localSection(this.home), isolationSection(await this.reachedLevel())]
+    const report: DoctorReport = { sections: [...local, ...daemon] }
     this.show(report, doctorText)
     if (hasProblem(report)) process.exitCode = 1
+  }
+
+  private reachedLevel() {
+    const { config, state, run } = this.home
+    const home = this.env['HOME'] || homedir()
+    return machineLevel({ env: this.env, home, brokerFolders: [config, state, run] })
   }
 
   private async daemonSections(probe: boolean): Promise<DoctorReport['sections']> {

@@ -1,7 +1,8 @@
 import type { Caller, Context } from '../broker/context.ts'
-import type { Principal } from '../core/lease.ts'
+import type { Lease, Principal } from '../core/lease.ts'
 import { BrokerError } from '../errors.ts'
 import { constantTimeEqual, digest } from '../lib/equal.ts'
+import type { LeaseId } from '../lib/ids.ts'
 import type { Secret } from '../lib/secret.ts'
 
 export interface Authentication {
@@ -19,24 +20,63 @@ export async function authenticate(
   authentication: Authentication,
   header: string | undefined,
 ): Promise<Caller> {
-  const bearer = header?.match(/^Bearer (\S{1,500})$/)?.[1]
-  if (bearer === undefined) {
-    throw new BrokerError('unauthorized', 'this request carries no key', {
-      hint: 'send "Authorization: Bearer" with the operator key, or inside a task with $BROKER_HANDLE',
-    })
-  }
+  const bearer = bearerOf(header)
   if (constantTimeEqual(bearer, authentication.operatorKey.reveal())) {
     return { kind: 'operator', principal: authentication.operator }
   }
   if (bearer.startsWith('bkh_')) {
     const lease = await context.store.read.leaseByHandle(digest(bearer))
     if (lease?.state === 'active') return { kind: 'lease', lease }
-    throw new BrokerError('lease_ended', 'the lease of this task has ended', {
-      hint: 'a person starts a new task with broker exec',
-    })
+    throw ended()
   }
   throw new BrokerError('unauthorized', 'this key is not the one of this broker', {
     hint: 'the key is in operator.key in the configuration folder; BROKER_HOME may point elsewhere',
+  })
+}
+
+/**
+ * Who calls at the socket of one task: that task, or one that it asked for itself. The operator's key is
+ * as good as any other wrong one here: whoever holds it does not come from inside.
+ */
+export async function authenticateTask(
+  context: Context,
+  task: LeaseId,
+  header: string | undefined,
+): Promise<Caller> {
+  const bearer = bearerOf(header)
+  const lease = bearer.startsWith('bkh_')
+    ? await context.store.read.leaseByHandle(digest(bearer))
+    : undefined
+  if (!lease || !(await isWithin(context, lease, task))) {
+    throw new BrokerError(
+      'unauthorized',
+      'this socket takes the credential of its own task alone',
+      {
+        hint: 'send "Authorization: Bearer" with $BROKER_HANDLE',
+      },
+    )
+  }
+  if (lease.state !== 'active') throw ended()
+  return { kind: 'lease', lease }
+}
+
+async function isWithin(context: Context, lease: Lease, task: LeaseId): Promise<boolean> {
+  let at: Lease | null | undefined = lease
+  while (at && at.id !== task) at = at.parent && (await context.store.read.lease(at.parent))
+  return Boolean(at)
+}
+
+function bearerOf(header: string | undefined): string {
+  const bearer = header?.match(/^Bearer (\S{1,500})$/)?.[1]
+  if (bearer !== undefined) return bearer
+  throw new BrokerError('unauthorized', 'this request carries no key', {
+    hint: 'send "Authorization: Bearer" with the operator key, or inside a task with $BROKER_HANDLE',
+  })
+}
+
+function ended(): BrokerError {
+  return new BrokerError('lease_ended', 'the lease of this task has ended', {
+    hint: 'a person starts a new task with broker exec',
   })
 }
 

@@ -22,13 +22,14 @@ export interface Parts {
   readonly log: Log
   readonly onEnding: Context['onEnding']
   readonly openProxy: Context['openProxy']
+  readonly openPlace: Context['openPlace']
   readonly fingerprint: Context['fingerprint']
 }
 
 /** Everything the use cases need, made real. */
 export async function buildContext(
   config: Config,
-  { store, installId, registry, policy, log, onEnding, openProxy, fingerprint }: Parts,
+  { store, installId, registry, policy, log, onEnding, openProxy, openPlace, fingerprint }: Parts,
 ): Promise<{ context: Context; reading: TokenReading }> {
   const vault = await openVault({
     home: config.home,
@@ -62,6 +63,7 @@ export async function buildContext(
     turns: new Turns(),
     fingerprint,
     openProxy,
+    openPlace,
   }
   const reading: TokenReading = {
     readToken: async (token) => {

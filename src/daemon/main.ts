@@ -8,6 +8,9 @@ import { keepMemoryToOurselves } from './memory.ts'
 import type { ALREADY_RUNNING } from './run.ts'
 import { readStarterMessage } from './starter-message.ts'
 
+/** Beside this file, wherever it was built to. */
+const RECORDER = new URL('../store/recorder-thread.js', import.meta.url)
+
 /** Started by another command: what it has to say comes on standard input, the log goes to its file. */
 async function startedByCommand(): Promise<void> {
   keepMemoryToOurselves()
@@ -17,7 +20,11 @@ async function startedByCommand(): Promise<void> {
   const { passphrase } = await readStarterMessage(process.stdin)
   process.on('SIGHUP', () => {}) // the terminal it was started from may close
   const { runDaemon } = await loadRun(config.home)
-  await runDaemon({ ...config, passphrase: passphrase ?? config.passphrase }, ['SIGTERM', 'SIGINT'])
+  await runDaemon(
+    { ...config, passphrase: passphrase ?? config.passphrase },
+    ['SIGTERM', 'SIGINT'],
+    RECORDER,
+  )
   // All is saved and closed. A keychain call that hangs would keep the process for half a minute.
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000).unref()
 }
@@ -51,7 +58,7 @@ export async function runInForeground(
   const config = readConfig(process.env)
   const { runDaemon } = await loadRun(config.home)
   const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-  return runDaemon({ ...config, passphrase: passphrase ?? config.passphrase }, signals)
+  return runDaemon({ ...config, passphrase: passphrase ?? config.passphrase }, signals, RECORDER)
 }
 
 if (import.meta.main) await startedByCommand()

@@ -1,17 +1,24 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { CONFINED_PROXY_PORT } from '../api/confined.ts'
 import type { OpenProxy, ProxyOrder } from '../broker/authorize/task.ts'
 import type { Log } from '../broker/context.ts'
 import type { Lease } from '../core/lease.ts'
-import { ensurePrivateFolder } from '../lib/home.ts'
 import type { OwnPorts } from '../proxy/addresses.ts'
 import type { Listener } from '../proxy/listener.ts'
+import {
+  assertSocketPath,
+  type HeldFolder,
+  proxySocketIn,
+  type TaskFolders,
+} from './tasks/folders.ts'
 
 type Engine = typeof import('../proxy/listener.ts')
 
 interface Open {
   readonly listener: Listener
   readonly order: ProxyOrder
+  readonly folder: HeldFolder
 }
 
 /**
@@ -19,41 +26,52 @@ interface Open {
  * alone, so what is here ends with it: the next run ends those leases instead.
  */
 export class Proxies {
-  readonly #folder: string
+  readonly #folders: TaskFolders
   readonly #log: Log
   readonly #open = new Map<string, Open>()
   readonly #closing = new Set<Promise<void>>()
   #engine: Promise<Engine> | null = null
   #ports: OwnPorts | null = null
 
-  /** `run` is the broker's runtime folder. What an earlier run left there is removed. */
-  constructor(run: string, log: Log) {
-    this.#folder = join(run, 'tasks')
+  constructor(folders: TaskFolders, log: Log) {
+    this.#folders = folders
     this.#log = log
-    rmSync(this.#folder, { recursive: true, force: true })
   }
 
   async open(order: ProxyOrder): Promise<OpenProxy> {
     const { openListener } = await this.preload()
     const { OwnPorts } = await import('../proxy/addresses.ts')
     this.#ports ??= new OwnPorts()
-    // The CA is good for any name (no `hosts`): a connection stored later adds hosts to those that are
-    // judged, and the refusal of a wrong server name has to be readable inside TLS.
-    const listener = await openListener({
-      lease: order.lease,
-      gate: order.gate,
-      at: 'loopback',
-      notAfter: new Date(order.notAfter),
-      ownPorts: this.#ports,
-      limits: { judgeMs: order.judgeMs },
-    })
-    this.#open.set(order.lease, { listener, order })
+    const folder = this.#folders.hold(order.lease)
     try {
-      return { url: `http://127.0.0.1:${listener.port}`, ...this.#write(order.lease, listener) }
+      const listener = await this.#listen(order, folder.path, openListener)
+      this.#open.set(order.lease, { listener, order, folder })
+      const port = order.confined ? CONFINED_PROXY_PORT : listener.port
+      return { url: `http://127.0.0.1:${port}`, ...writeCertificates(folder.path, listener) }
     } catch (error) {
-      this.#close(order.lease)
+      if (this.#open.has(order.lease)) this.#close(order.lease)
+      else folder.release()
       throw error
     }
+  }
+
+  async #listen(
+    order: ProxyOrder,
+    folder: string,
+    openListener: Engine['openListener'],
+  ): Promise<Listener> {
+    const path = proxySocketIn(folder)
+    if (order.confined) assertSocketPath(path)
+    // The CA is good for any name (no `hosts`): a connection stored later adds hosts to those that are
+    // judged, and the refusal of a wrong server name has to be readable inside TLS.
+    return openListener({
+      lease: order.lease,
+      gate: order.gate,
+      at: order.confined ? { path } : 'loopback',
+      notAfter: new Date(order.notAfter),
+      ...(this.#ports && { ownPorts: this.#ports }),
+      limits: { judgeMs: order.judgeMs },
+    })
   }
 
   /** The engine is large: loaded with the first proxied lease, or when there is time. */
@@ -86,23 +104,23 @@ export class Proxies {
       .then(() => open.order.over())
       .catch((error: unknown) => this.#log.error('a proxy did not close cleanly', error))
       .finally(() => {
-        rmSync(join(this.#folder, lease), { recursive: true, force: true })
+        open.folder.release()
         this.#closing.delete(closing)
       })
     this.#closing.add(closing)
   }
+}
 
-  /** Certificates only: nothing here is secret, but nobody else may replace it either. */
-  #write(lease: string, listener: Listener): Pick<OpenProxy, 'caFile' | 'bundleFile'> {
-    const folder = join(this.#folder, lease)
-    ensurePrivateFolder(this.#folder)
-    mkdirSync(folder, { mode: 0o700 })
-    const caFile = join(folder, 'ca.pem')
-    const bundleFile = join(folder, 'bundle.pem')
-    writeFileSync(caFile, listener.ca, { mode: 0o600, flag: 'wx' })
-    writeFileSync(bundleFile, listener.bundle, { mode: 0o600, flag: 'wx' })
-    return { caFile, bundleFile }
-  }
+/** Certificates only: nothing here is secret, but nobody else may replace it either. */
+function writeCertificates(
+  folder: string,
+  listener: Listener,
+): Pick<OpenProxy, 'caFile' | 'bundleFile'> {
+  const caFile = join(folder, 'ca.pem')
+  const bundleFile = join(folder, 'bundle.pem')
+  writeFileSync(caFile, listener.ca, { mode: 0o600, flag: 'wx' })
+  writeFileSync(bundleFile, listener.bundle, { mode: 0o600, flag: 'wx' })
+  return { caFile, bundleFile }
 }
 
 /** The roots that stand in every bundle take a while to read, so they are read along with it. */

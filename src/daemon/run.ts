@@ -38,6 +38,9 @@ import { addOauthRoutes } from './routes/oauth.ts'
 import { addTemplateRoutes } from './routes/templates.ts'
 import { createServer } from './server.ts'
 import { Sessions } from './sessions.ts'
+import { TaskFolders } from './tasks/folders.ts'
+import { TaskPlaces } from './tasks/places.ts'
+import { TaskServer } from './tasks/task-server.ts'
 import { Ticker } from './ticker.ts'
 
 declare const __BROKER_VERSION__: string
@@ -62,6 +65,7 @@ export const ALREADY_RUNNING = 'already running'
 export async function runDaemon(
   config: Config,
   stopSignals: readonly NodeJS.Signals[],
+  recorder: URL,
 ): Promise<typeof ALREADY_RUNNING | 'stopped'> {
   const { home } = config
   for (const folder of [home.config, home.state, home.run]) ensurePrivateFolder(folder)
@@ -69,24 +73,38 @@ export async function runDaemon(
   const lock = takeLock(home.lockFile)
   if (!lock) return ALREADY_RUNNING
   try {
-    await serve(config, stopSignals)
+    await serve(config, stopSignals, recorder)
   } finally {
     lock.release()
   }
   return 'stopped'
 }
 
-async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Promise<void> {
+async function serve(
+  config: Config,
+  stopSignals: readonly NodeJS.Signals[],
+  recorder: URL,
+): Promise<void> {
   const { home } = config
   const now = Date.now
   const log = createLog(writeLogLine, now)
   const operatorKey = loadOperatorKey(home.operatorKey, randomBytes)
   const keys = deriveChainKeys(operatorKey.reveal())
-  const store = await openSqlite({ path: home.database, keys, now })
+  const store = await openSqlite({ path: home.database, keys, now, recorder })
   const installId = await loadInstallId(store)
   const registry = createRegistry()
   const policy = new PolicyCell(store)
-  const proxies = new Proxies(home.run, log)
+  const folders = new TaskFolders(home.run)
+  const proxies = new Proxies(folders, log)
+  let taskServer: TaskServer | undefined
+  const places = new TaskPlaces({
+    folders,
+    log,
+    openSocket: (lease, path) => {
+      taskServer ??= new TaskServer(context, reading)
+      return taskServer.open(lease, path)
+    },
+  })
   const fingerprintKey = deriveFingerprintKey(operatorKey.reveal())
   let notify: Context['onEnding'] = () => {}
   const { context, reading } = await buildContext(config, {
@@ -98,9 +116,11 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
     onEnding: (lease) => {
       // First of all: nothing that is under way may outlive the decision to end it.
       proxies.ending(lease)
+      places.ending(lease)
       notify(lease)
     },
     openProxy: (order) => proxies.open(order),
+    openPlace: (order) => places.open(order),
     fingerprint: (credential) => fingerprintOf(fingerprintKey, credential),
   })
   const checkpoint = new CheckpointFile(join(home.state, 'audit.head'))
@@ -120,7 +140,7 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   } as const
   const server = createServer(context, authentication)
   addDaemonRoutes(server, context, health, () => stop.resolve('asked to stop'))
-  addLeaseRoutes(server, context, home.socket)
+  addLeaseRoutes(server, context, () => home.socket)
   addConnectionRoutes(server, context)
   addTemplateRoutes(server, context, documents, join(home.config, 'broker.yaml'), () => {
     policy.forget()
@@ -139,6 +159,9 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   notify = (lease) => sessions.notify(lease)
 
   const interrupted = await takeUp(context)
+  await places
+    .restore((id) => store.read.lease(id))
+    .catch((error: unknown) => log.error('what tasks find us by could not be restored', error))
   await noteStart(context, interrupted)
   await listen(server.app, home)
   status = 'ok'
@@ -168,6 +191,7 @@ async function serve(config: Config, stopSignals: readonly NodeJS.Signals[]): Pr
   unlisten(home)
   await ticker.stop()
   sessions.close()
+  places.close()
   // No request leaves without a daemon that judges it; the next run ends the leases.
   await proxies.close()
   await server.app.close()

@@ -22,7 +22,18 @@ export interface Server {
 
 const NOBODY: Caller = { kind: 'operator', principal: { kind: 'local', id: 'anyone' } }
 
+/** The broker's own socket: for its person by the operator key, and for tasks that see it. */
 export function createServer(context: Context, authentication: Authentication): Server {
+  return serverFor(context, ({ headers }) =>
+    authenticate(context, authentication, headers.authorization),
+  )
+}
+
+/** `identify` says who calls, or throws. */
+export function serverFor(
+  context: Context,
+  identify: (request: FastifyRequest) => Promise<Caller>,
+): Server {
   const app = Fastify({
     logger: false,
     bodyLimit: 2 * 1024 * 1024,
@@ -48,7 +59,7 @@ export function createServer(context: Context, authentication: Authentication): 
         // Before the body is read: whoever may not call has nothing parsed for them.
         onRequest: async (request) => {
           if (route.caller === 'anyone') return
-          const caller = await authenticate(context, authentication, request.headers.authorization)
+          const caller = await identify(request)
           if (route.caller === 'operator') requireOperator(caller)
           callers.set(request, caller)
         },

@@ -116,9 +116,12 @@ export class Session {
     this.#send({
       type: 'lease',
       lease: leaseView(issued.lease),
-      variables: { ...issued.variables.reveal(), BROKER_SOCKET: this.#facts.socket },
+      variables: {
+        ...issued.variables.reveal(),
+        BROKER_SOCKET: issued.place?.socket ?? this.#facts.socket,
+      },
       proxy: issued.proxy,
-      place: null,
+      place: issued.place,
       secret: issued.session.reveal(),
       daemon: { pid: this.#facts.pid, version: this.#facts.version },
     })

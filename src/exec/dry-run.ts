@@ -1,13 +1,16 @@
 import type { LeasePlan } from '../api/types.ts'
 import { createClient } from '../client/http.ts'
 import { PROXY_VARIABLES, whyReplaced } from '../launch/proxy-environment.ts'
+import { toolNames } from '../launch/recipe/tool-places.ts'
 import { type Scrubbed, scrubEnvironment } from '../launch/scrub.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { pathOf } from './failure.ts'
 import type { ExecOptions } from './parse.ts'
 import { leaseRequest } from './request.ts'
 import { print } from './say.ts'
+import { shortfallLines, withShortfall } from './shortfall.ts'
 import type { TaskPlace } from './task.ts'
+import { wallsFor } from './walls.ts'
 
 /** What every task is told about its lease. */
 const OWN = ['BROKER_LEASE', 'BROKER_ENV', 'BROKER_EXPIRES_AT', 'BROKER_SOCKET', 'BROKER_HANDLE']
@@ -15,14 +18,26 @@ const OWN = ['BROKER_LEASE', 'BROKER_ENV', 'BROKER_EXPIRES_AT', 'BROKER_SOCKET',
 /** Prints what a task would get and lose. Mints nothing, runs nothing. */
 export async function dryRun(options: ExecOptions, place: TaskPlace): Promise<number> {
   const path = options.command === undefined ? '' : pathOf(options.command, place.env, place.cwd)
-  const plan = await createClient(place).request<LeasePlan>('planLease', {
-    body: leaseRequest(options, process.pid),
-  })
-  print(planLines(plan, scrubEnvironment(place.env, options), path))
+  const walls = await wallsFor(options, place, path)
+  const plan = await createClient(place)
+    .request<LeasePlan>('planLease', { body: leaseRequest(options, walls.level, process.pid) })
+    .catch((error: unknown) => {
+      throw withShortfall(error, walls.shortfall)
+    })
+  const scrubbed = scrubEnvironment(place.env, options)
+  const hidden = walls.describe(scrubbed.kept)
+  const all = [...hidden, ...shortfallLines(walls).map(indented)]
+  print(planLines(plan, scrubbed, path, all, toolNames(options.pass)))
   return 0
 }
 
-export function planLines(plan: LeasePlan, scrubbed: Scrubbed, path: string): string[] {
+export function planLines(
+  plan: LeasePlan,
+  scrubbed: Scrubbed,
+  path: string,
+  hidden: readonly string[],
+  tools: readonly string[] = [],
+): string[] {
   const injected = plan.grants.flatMap((grant) => grant.variables)
   return [
     `lease      ${plan.environment} · template ${plan.template.name} version ${plan.template.version}` +
@@ -37,6 +52,9 @@ export function planLines(plan: LeasePlan, scrubbed: Scrubbed, path: string): st
     '',
     'injected',
     ...[...new Set([...injected, ...OWN])].map(indented),
+    '',
+    "injected for tools, instead of the person's own places",
+    ...orNothing(tools.map(indented)),
     ...(plan.proxied ? ['', 'injected for the proxy', ...PROXY_VARIABLES.map(indented)] : []),
     '',
     'scrubbed',
@@ -44,7 +62,7 @@ export function planLines(plan: LeasePlan, scrubbed: Scrubbed, path: string): st
     ...(plan.proxied ? ['', 'replaced for the proxy', ...orNothing(replaced(scrubbed))] : []),
     '',
     'hidden',
-    '  nothing: isolation scrub cleans the environment and hides no files',
+    ...hidden,
     '',
     'nothing was issued and nothing ran',
   ]

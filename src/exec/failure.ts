@@ -51,10 +51,11 @@ export function pathOf(
   }
 }
 
-/** For a command that was there and yet did not start. */
-export function spawnFailure(command: string, error: unknown): NotRun {
+/** For a command that was there and yet did not start; `inside`: within walls, where less is there. */
+export function spawnFailure(command: string, error: unknown, inside = false): NotRun {
+  if (isBrokerError(error)) return refused(error)
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (code === 'ENOENT') return notFound(command)
+  if (code === 'ENOENT') return inside ? notInside(command) : notFound(command)
   if (code === 'E2BIG') {
     return new NotRun(
       EXEC_NOT_EXECUTABLE,
@@ -71,6 +72,15 @@ function notFound(command: string, cause?: unknown): NotRun {
   return new NotRun(
     EXEC_NOT_FOUND,
     new BrokerError('usage', `command "${command}" was not found`, { hint, cause }),
+  )
+}
+
+function notInside(command: string): NotRun {
+  return new NotRun(
+    EXEC_NOT_FOUND,
+    new BrokerError('usage', `command "${command}" was not found inside`, {
+      hint: 'it, or what runs it, is in a folder that is hidden: put that folder into PATH, or take --isolation scrub, which is no boundary',
+    }),
   )
 }
 

@@ -1,5 +1,7 @@
+import { resolve } from 'node:path'
 import { EXEC_FLAGS, type ExecFlag, type ExecFlagName } from '../cli/exec-flags.ts'
 import { BrokerError } from '../errors.ts'
+import type { Level } from '../launch/isolate/level.ts'
 import { parseDuration } from '../lib/duration.ts'
 
 export interface ExecOptions {
@@ -7,8 +9,11 @@ export interface ExecOptions {
   readonly template: string | undefined
   readonly ttlMs: number | undefined
   readonly reason: string | undefined
+  readonly isolation: 'auto' | Level
   readonly pass: readonly string[]
   readonly strict: boolean
+  /** Absolute. */
+  readonly allowWrite: readonly string[]
   readonly untilTtl: boolean
   readonly dryRun: boolean
   readonly quiet: boolean
@@ -45,8 +50,10 @@ export function parseExec(argv: readonly string[]): ExecOptions {
     template: one('template'),
     ttlMs: ttlOf(one('ttl')),
     reason: one('reason'),
+    isolation: (one('isolation') ?? 'auto') as ExecOptions['isolation'],
     pass: (given.get('pass') ?? []).map(variableName),
     strict: given.has('strict'),
+    allowWrite: (given.get('allow-write') ?? []).map((path) => resolve(path)),
     untilTtl: given.has('until-ttl'),
     dryRun,
     quiet: given.has('quiet'),
@@ -100,20 +107,10 @@ function flagOf(word: string) {
 
 /** What is not there yet is refused: ignoring a wish for more protection would be giving less. */
 function refuseUnavailable(given: Given): void {
-  const isolation = given.get('isolation')?.[0]
-  if (isolation === 'mask' || isolation === 'confine') {
-    throw new BrokerError(
-      'isolation_unavailable',
-      `isolation "${isolation}" is not available in this version`,
-      { hint: 'leave --isolation away; broker doctor says what protects this machine' },
-    )
-  }
-  for (const name of ['allow-write', 'server'] as const) {
-    if (!given.has(name)) continue
-    throw new BrokerError('unsupported', `--${name} is not available in this version`, {
-      hint: `leave --${name} away`,
-    })
-  }
+  if (!given.has('server')) return
+  throw new BrokerError('unsupported', '--server is not available in this version', {
+    hint: 'leave --server away',
+  })
 }
 
 function ttlOf(text: string | undefined): number | undefined {

@@ -4,5 +4,5 @@
  */
 export { dryRun } from './dry-run.ts'
 export { showPending } from './pending.ts'
-export { proxiedTask } from './proxied.ts'
+export { openProxied, proxiedEnvironment } from './proxied.ts'
 export { unlock } from './unlock.ts'

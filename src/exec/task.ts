@@ -3,7 +3,8 @@ import { leaseAt } from '../client/lease-at.ts'
 import { LeaseSession } from '../client/lease-session.ts'
 import type { Issued, SessionPlace, TaskEnd } from '../client/session-terms.ts'
 import { type BrokerError, isBrokerError } from '../errors.ts'
-import { type Child, type ChildEnd, exitStatus, loadSpawn, startChild } from '../launch/child.ts'
+import { type Child, type ChildEnd, exitStatus, loadSpawn } from '../launch/child.ts'
+import { toolVariables } from '../launch/recipe/tool-places.ts'
 import { scrubEnvironment } from '../launch/scrub.ts'
 import { faultPoint } from '../lib/fault.ts'
 import { Secret } from '../lib/secret.ts'
@@ -13,8 +14,11 @@ import { endedEarlyLine, foreignKeyLines, leaseLine, outcomeLine, staysLine } fr
 import type { ExecOptions } from './parse.ts'
 import { leaseRequest } from './request.ts'
 import { say, sayError } from './say.ts'
+import { shortfallLines, withShortfall } from './shortfall.ts'
 import { Signals } from './signals.ts'
+import { type ToolFolder, toolFolder } from './tool-folder.ts'
 import { whileWaiting } from './waiting.ts'
+import { type Walls, wallsFor } from './walls.ts'
 
 /** From SIGTERM to SIGKILL, for a child whose broker is gone. */
 const LAST_WORDS_MS = 2000
@@ -33,13 +37,14 @@ export async function runTask(
   place: TaskPlace,
 ): Promise<number> {
   const path = pathOf(command, place.env, place.cwd)
-  const task = new Task(options, place)
+  const walls = await wallsFor(options, place, path)
+  const task = new Task(options, place, walls)
   const env = await task.begin()
   faultPoint('C8')
   // Only a bound lease has a child: were we killed before, nobody would end what it holds.
-  const child = await startChild({ path, name: command, args: options.args, env }).catch(
-    (error: unknown) => task.abandon(spawnFailure(command, error)),
-  )
+  const child = await walls
+    .start({ path, name: command, args: options.args, env }, (lost) => task.maskLost(lost))
+    .catch((error: unknown) => task.abandon(spawnFailure(command, error, walls.level !== 'scrub')))
   faultPoint('C9')
   return task.accompany(child)
 }
@@ -47,6 +52,7 @@ export async function runTask(
 class Task {
   readonly #options: ExecOptions
   readonly #place: TaskPlace
+  readonly #walls: Walls
   #session: LeaseSession
   readonly #signals = new Signals()
   #kept: Readonly<Record<string, string>> | undefined
@@ -54,19 +60,22 @@ class Task {
   #lease: LeaseView | undefined
   #wait: LeaseWait | undefined
   #proxied = false
+  #remarks: readonly string[] = []
+  #tools: ToolFolder | undefined
   /** The command may not go on: nothing would end its access in time, or it has lost its proxy. */
   #orphaned = false
   #gone: BrokerError | undefined
 
-  constructor(options: ExecOptions, place: TaskPlace) {
+  constructor(options: ExecOptions, place: TaskPlace, walls: Walls) {
     this.#options = options
     this.#place = place
+    this.#walls = walls
     this.#session = this.#newSession()
   }
 
   #newSession(): LeaseSession {
     return new LeaseSession(this.#place, {
-      asked: () => this.#prepare(),
+      asked: () => this.#walls.look(this.#prepare()),
       pending: (approval) => this.#wait?.pending(approval),
       endedEarly: (lease) => this.#endedEarly(lease),
       gone: (error) => this.#daemonGone(error),
@@ -74,25 +83,30 @@ class Task {
   }
 
   /** The environment for the child, once the lease is bound to us. */
-  async begin(): Promise<Record<string, string>> {
+  async begin(): Promise<Readonly<Record<string, string>>> {
     this.#signals.listen()
     const environment = await this.#bind().catch(async (error: unknown) => {
-      if (!isBrokerError(error) || error.code !== 'vault_locked') throw refused(error)
+      if (!isBrokerError(error) || error.code !== 'vault_locked') {
+        throw refused(withShortfall(error, this.#walls.shortfall))
+      }
       const { unlock } = await import('./rare.ts')
       await unlock(this.#place, error)
       this.#session = this.#newSession()
       return this.#bind()
     })
-    if (!this.#options.quiet) say(leaseLine(this.#held()))
+    if (!this.#options.quiet) {
+      this.#remarks.forEach(say)
+      say(leaseLine(this.#held()))
+    }
     return environment.reveal()
   }
 
-  async #bind(): Promise<Secret<Record<string, string>>> {
+  async #bind(): Promise<Secret<Readonly<Record<string, string>>>> {
     const session = this.#session
     const wait = new LeaseWait(this.#options.quiet)
     this.#wait = wait
     try {
-      const issued = await session.ask(leaseRequest(this.#options, process.pid))
+      const issued = await session.ask(leaseRequest(this.#options, this.#walls.level, process.pid))
       this.#lease = issued.lease
       faultPoint('C7')
       const environment = await this.#environment(issued)
@@ -107,14 +121,34 @@ class Task {
   }
 
   /** The provider's variables win over the caller's, and those of the proxy over all. */
-  async #environment({ variables, proxy }: Issued): Promise<Secret<Record<string, string>>> {
-    const environment = { ...this.#prepare(), ...variables.reveal() }
-    if (proxy === null) return new Secret(environment)
+  async #environment(issued: Issued): Promise<Secret<Readonly<Record<string, string>>>> {
+    const { place, proxy } = issued
+    const tools = toolFolder(place, this.#place)
+    this.#tools = tools
+    const environment = {
+      ...this.#prepare(),
+      ...toolVariables(tools.path, this.#options.pass),
+      ...issued.variables.reveal(),
+    }
+    const folders = [{ path: tools.path, writable: true }]
+    if (proxy === null) {
+      this.#note(this.#walls.raise({ place, proxy, trust: undefined, folders, environment }))
+      return new Secret(environment)
+    }
     this.#proxied = true
-    const { proxiedTask } = await import('./rare.ts')
-    const task = proxiedTask(proxy, environment, this.#place.cwd)
-    if (!this.#options.quiet) task.remarks.forEach(say)
-    return new Secret(task.environment)
+    const { openProxied, proxiedEnvironment } = await import('./rare.ts')
+    const { trust, folder, remarks } = openProxied(proxy, environment, this.#place.cwd)
+    // The walls go up while the rest is being written.
+    folders.push({ path: folder, writable: false })
+    const raised = this.#walls.raise({ place, proxy, trust, folders, environment })
+    this.#note([...remarks, ...raised])
+    const java = this.#walls.level === 'confine'
+    const options = { java, trust, folder }
+    return new Secret(proxiedEnvironment(proxy, environment, this.#place.cwd, options))
+  }
+
+  #note(remarks: readonly string[]): void {
+    this.#remarks = [...shortfallLines(this.#walls), ...remarks]
   }
 
   #held(): LeaseView {
@@ -135,6 +169,11 @@ class Task {
     process.exit(why.status)
   }
 
+  /** A secret file stands in the task bare: the walls have ended the command, at once and whole. */
+  maskLost(path: string): void {
+    say(`"${path}" was replaced and could be read from inside: the command is ended`)
+  }
+
   async accompany(child: Child): Promise<number> {
     this.#child = child
     this.#signals.childStarted(child)
@@ -149,8 +188,12 @@ class Task {
   }
 
   async #end(how: TaskEnd): Promise<void> {
-    if (this.#gone) return
+    if (this.#gone) {
+      this.#walls.end().forEach(say)
+      return
+    }
     const ended = this.#session.end(how, this.#signals.cut)
+    this.#walls.end().forEach(say) // while the daemon revokes
     const outcome = await whileWaiting('revoking', !this.#options.quiet, ended)
     // Also with --quiet: somebody tried a key that nobody gave to this task.
     foreignKeyLines(outcome.lease).forEach(say)
@@ -158,8 +201,10 @@ class Task {
   }
 
   async #detach(): Promise<void> {
+    this.#walls.end().forEach(say)
     try {
       const lease = await this.#session.detach()
+      this.#tools?.leaveUntil(new Date(lease.expiresAt))
       if (this.#proxied) await this.#sayForeignKeys(lease.id)
       if (!this.#options.quiet) say(staysLine(lease, new Date()))
     } catch (error) {

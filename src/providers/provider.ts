@@ -35,6 +35,13 @@ export interface Connection {
   readonly ca?: string
 }
 
+/** A TCP service, by the host and port that a client is told. */
+export interface Endpoint {
+  /** A name, an address without brackets, or the folder of a unix socket (begins with `/`). */
+  readonly host: string
+  readonly port: number
+}
+
 /** What a lease wants of a provider: already decided, nothing here is policy. */
 export interface MintRequest {
   readonly lease: LeaseId
@@ -49,6 +56,8 @@ export interface MintRequest {
   readonly notAfter: number
   /** Who asks, for the provider's own records. */
   readonly principal: string
+  /** What the variables have to call a host of `endpoints`, which the task may know by another name. */
+  readonly hostInside?: (host: string) => string
 }
 
 export interface Minted {
@@ -170,6 +179,12 @@ export interface Provider {
    * used where it must not work, and revoked before this returns.
    */
   narrowness?(grant: NarrownessRequest, world: World): Promise<readonly Narrowness[]>
+
+  /**
+   * Services that the variables of a native grant name, other than over HTTP: a task without a network of
+   * its own is led to these, and to nothing else. Pure. Absent: none.
+   */
+  endpoints?(connection: Connection | null, target: JsonObject): readonly Endpoint[]
 
   /** Names of the variables `mint` will return for this target. For `--dry-run` and clash checks. */
   variables(target: JsonObject): readonly string[]

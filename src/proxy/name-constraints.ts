@@ -1,7 +1,7 @@
 import '../lib/reflect.ts'
 import { isIP } from 'node:net'
 import { Extension } from '@peculiar/x509'
-import { expand } from './addresses.ts'
+import { expand } from '../lib/addresses.ts'
 
 /** Context tags of RFC 5280 §4.2.1.6 and §4.2.1.10. */
 const PERMITTED = 0xa0

@@ -70,7 +70,10 @@ export class Requests {
       // Its own answer says so, if it has not begun; two answers to one request would be a lie. It
       // is the last one: the parser is of no more use, and nobody else closes such a connection.
       if (!('stream' in current.response)) current.response.shouldKeepAlive = false
-      current.abort.abort(parserRefusal(error))
+      // What came behind a whole request is none of its business: it may be carried out by now.
+      if ((current.request as IncomingMessage).complete) {
+        current.response.once('finish', () => socket.destroySoon())
+      } else current.abort.abort(parserRefusal(error))
     } else writeRefusal(socket, refusalFor(this.#engine, parserRefusal(error), {}))
   }
 

@@ -8,10 +8,13 @@ import { BrokerError } from '../errors.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { NodeSqliteConnection, NodeSqliteDialect } from './node-sqlite.ts'
 import { KyselyReader } from './reader.ts'
+import { Recorder } from './recorder.ts'
+import type { BatchEnd } from './recorder-terms.ts'
+import { type RequestRecord, writeRecords } from './records.ts'
 import { Reserve } from './reserve.ts'
 import type { Schema } from './schema.ts'
 import type { Reader, Store, Writer } from './store.ts'
-import { type Sync, WriteAheadLog } from './wal.ts'
+import { CHECKPOINT_PAGES, type Sync, WriteAheadLog } from './wal.ts'
 import { type ChainCursor, KyselyWriter } from './writer.ts'
 
 /** Transactions that share one commit, at most: each waits for the disk once, not once each. */
@@ -22,6 +25,8 @@ const SQLITE_IOERR = 10
 
 interface Job {
   readonly work: (writer: Writer) => Promise<unknown>
+  /** What the work writes, where the recorder may do it instead. */
+  readonly records: readonly RequestRecord[] | null
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -35,6 +40,8 @@ export interface SqliteOptions {
   readonly path: string
   readonly keys: ChainKeys
   readonly now: () => number
+  /** The program of a second thread that records what requests did; without it this one does. */
+  readonly recorder?: URL
   /** For tests: how a commit becomes durable. */
   readonly sync?: Sync
 }
@@ -44,14 +51,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Store> {
   closeSync(openSync(options.path, 'a', 0o600)) // made by us first: SQLite would follow the umask
   chmodSync(options.path, 0o600)
   const database = new DatabaseSync(options.path)
-  // A checkpoint waits for the disk in this thread: rarely enough that not one request in a hundred meets it.
   database.exec(`
     pragma journal_mode = wal;
     pragma synchronous = normal;
     pragma foreign_keys = on;
     pragma busy_timeout = 5000;
     pragma cache_size = -8000;
-    pragma wal_autocheckpoint = 2000;
+    pragma wal_autocheckpoint = ${CHECKPOINT_PAGES};
   `)
   const connection = new NodeSqliteConnection(database)
   const db = new Kysely<Schema>({ dialect: new NodeSqliteDialect(connection) })
@@ -92,8 +98,11 @@ class SqliteStore implements Store {
   readonly #reserve: Reserve
   readonly #statements: TransactionStatements
   readonly #log: WriteAheadLog
+  #recorder: Recorder | undefined
   #queue: Job[] = []
   #running: Promise<void> | null = null
+  /** Resolves when the recorder has nothing in hand. */
+  #recording: Promise<void> = Promise.resolve()
   #closed = false
 
   static async open(
@@ -141,9 +150,23 @@ class SqliteStore implements Store {
   }
 
   write<T>(work: (writer: Writer) => Promise<T>): Promise<T> {
+    return this.#enqueue(work, null)
+  }
+
+  record(records: readonly RequestRecord[]): Promise<boolean> {
+    const { path, keys, recorder } = this.#options
+    // Started when it is first of use; until it is ready its work is done here.
+    if (recorder) this.#recorder ??= new Recorder(recorder, { path, keys })
+    return this.#enqueue((writer) => writeRecords(writer, records), records)
+  }
+
+  #enqueue<T>(
+    work: (writer: Writer) => Promise<T>,
+    records: readonly RequestRecord[] | null,
+  ): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('the store is closed'))
     const done = new Promise<T>((resolve, reject) => {
-      this.#queue.push({ work, resolve: resolve as (value: unknown) => void, reject })
+      this.#queue.push({ work, records, resolve: resolve as (value: unknown) => void, reject })
     })
     this.#running ??= this.#drain()
     return done
@@ -152,10 +175,69 @@ class SqliteStore implements Store {
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
       await this.#gather()
-      const group = this.#queue.splice(0, GROUP)
-      await this.#commitTogether(group, true)
+      const recorder = this.#recorder?.isReady ? this.#recorder : undefined
+      // In the order they came, so a group for the recorder ends where other work stands.
+      const others = recorder ? this.#queue.findIndex(({ records }) => records === null) : 0
+      const mine = others < 0 ? this.#queue.length : others
+      if (recorder && mine > 0) {
+        // Not waited for: the next ones are sent while the disk has these.
+        this.#follow(this.#recordTogether(recorder, this.#queue.splice(0, mine), true))
+        continue
+      }
+      // One writer at a time, and one chain.
+      await this.#recording
+      await this.#commitTogether(this.#takeOthers(recorder !== undefined), true)
     }
     this.#running = null
+  }
+
+  #follow(recording: Promise<void>): void {
+    const before = this.#recording
+    this.#recording = recording.then(() => before)
+  }
+
+  #takeOthers(recording: boolean): Job[] {
+    const next = recording ? this.#queue.findIndex(({ records }) => records !== null) : -1
+    return this.#queue.splice(0, next < 0 ? GROUP : Math.min(next, GROUP))
+  }
+
+  /** As `commitTogether`, in the other thread. */
+  async #recordTogether(
+    recorder: Recorder,
+    group: readonly Job[],
+    mayGiveUpReserve: boolean,
+  ): Promise<void> {
+    const failed = (error: unknown) => {
+      for (const job of group) job.reject(error)
+    }
+    try {
+      this.#log.refuseIfBroken()
+    } catch (error) {
+      return failed(error)
+    }
+    const calls = group.map(({ records }) => records ?? [])
+    const head = recorder.isBusy ? null : this.#chain.head
+    const batch = { head, at: this.#options.now(), calls }
+    let end: BatchEnd
+    try {
+      end = await recorder.commit(batch)
+    } catch (error) {
+      return failed(this.#log.lose(error))
+    }
+    if (end.kind === 'lost') return failed(this.#log.lose(new Error(end.message)))
+    if (end.kind === 'failed') {
+      const error = Object.assign(new Error(end.message), { errcode: end.code })
+      if (isFull(error) && mayGiveUpReserve && this.#reserve.giveUp()) {
+        return this.#recordTogether(recorder, group, false)
+      }
+      return failed(storageError(error))
+    }
+    this.#chain.head = end.head
+    for (const [index, job] of group.entries()) {
+      const recorded = end.recorded[index] ?? { error: 'it was not recorded' }
+      if (typeof recorded === 'object') job.reject(new Error(recorded.error))
+      else job.resolve(recorded === 'written')
+    }
   }
 
   /** Lets whoever is ready join the group, for as long as each turn of the event loop brings someone. */
@@ -233,6 +315,8 @@ class SqliteStore implements Store {
   async close(): Promise<void> {
     this.#closed = true
     await this.#running
+    await this.#recording
+    await this.#recorder?.close()
     this.#reading.close()
     this.#database.close()
     this.#log.close()

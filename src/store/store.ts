@@ -4,6 +4,7 @@ import type { Lease, LeaseState } from '../core/lease.ts'
 import type { Configuration } from '../core/template.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
+import type { RequestRecord } from './records.ts'
 
 export interface StoredConnection {
   readonly name: string
@@ -161,6 +162,12 @@ export interface Writer extends Reader {
  */
 export interface Store {
   write<T>(work: (writer: Writer) => Promise<T>): Promise<T>
+  /**
+   * `writeRecords` in a transaction, for the many small entries about tasks' requests: it may run beside
+   * everything else. Resolves when they are durable: false if a lease is over, and nothing was
+   * written. In one order with `write`: what was asked for later sees what was asked for before.
+   */
+  record(records: readonly RequestRecord[]): Promise<boolean>
   readonly read: Reader
   /** False while the reserve that revocations need is used up: then nothing may be minted. */
   hasReserve(): boolean

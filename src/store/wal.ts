@@ -2,6 +2,9 @@ import { closeSync, fdatasync, openSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { BrokerError } from '../errors.ts'
 
+/** A checkpoint waits for the disk: rarely enough that not one request in a hundred meets it. */
+export const CHECKPOINT_PAGES = 2000
+
 /** Makes what was written to a file durable; throws when the disk cannot promise it. */
 export type Sync = (file: number) => Promise<void>
 
@@ -33,9 +36,14 @@ export class WriteAheadLog {
     try {
       await this.#sync(this.#file)
     } catch (error) {
-      this.#broken = error
-      throw unsafe(error)
+      throw this.lose(error)
     }
+  }
+
+  /** For good, as after a failed wait: what the disk holds is not known any more. */
+  lose(cause: unknown): BrokerError {
+    this.#broken ??= cause
+    return unsafe(cause)
   }
 
   /** Throws what the disk failed with, if it ever did. */

@@ -106,6 +106,7 @@ describe('the daemon', () => {
 
 test('doctor finds no problem on a fresh home and names the rung', async () => {
   const text = await broker(['doctor'])
+  expect(text.stdout).toMatch(/broker exec reaches "(scrub|mask|confine)"/)
   expect(text.stdout).toContain('a process of the same user is not a boundary')
   expect(text.stdout).toContain('ok       operator key')
   expect(text.code).toBe(0)
@@ -146,7 +147,17 @@ describe('broker.yaml', () => {
 })
 
 describe('a task', () => {
-  const sleeping = ['exec', '--env', 'staging', '--quiet', '--', 'sleep', '600']
+  const sleeping = [
+    'exec',
+    '--isolation',
+    'scrub',
+    '--env',
+    'staging',
+    '--quiet',
+    '--',
+    'sleep',
+    '600',
+  ]
   const live = () => json(['tokens'])
 
   test('is listed while it runs, ended by revoke, and told of afterwards', async () => {
@@ -192,6 +203,8 @@ describe('a task', () => {
       .join('\n')
     const { stdout, stderr } = await broker([
       'exec',
+      '--isolation',
+      'scrub',
       '--env',
       'staging',
       '--quiet',

@@ -212,10 +212,11 @@ describe('without a daemon', () => {
     const { sections } = JSON.parse(stdout)
     expect(sections.map(({ title }: { title: string }) => title)).toEqual([
       'this machine',
+      'isolation',
       'daemon',
     ])
     expect(stdout).toContain('a process of the same user is not a boundary')
-    expect(sections[1].findings[0].level).toBe('problem')
+    expect(sections[2].findings[0].level).toBe('problem')
     expect(code).toBe(1)
   })
 })

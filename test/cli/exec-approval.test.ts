@@ -24,7 +24,7 @@ afterEach(() => {
   fake.close()
 })
 
-const ARGS = ['exec', '--env', 'staging']
+const ARGS = ['exec', '--isolation', 'scrub', '--env', 'staging']
 const env = () => ({ PATH: process.env['PATH'], HOME: fake.folder, BROKER_HOME: fake.folder })
 
 function exec(...flags: string[]) {

@@ -116,7 +116,8 @@ describe('an upgrade', () => {
       const text = readFileSync(path, 'utf8')
       writeFileSync(path, text.replaceAll(`"${version}"`, '"9999.0.0"'))
     }
-    const args = [join(newer, 'bin', 'run.js'), 'exec', '--env', 'staging', '--', 'echo', 'hello']
+    const flags = ['--isolation', 'scrub', '--env', 'staging']
+    const args = [join(newer, 'bin', 'run.js'), 'exec', ...flags, '--', 'echo', 'hello']
     const result = await collect(spawn(process.execPath, args, { env: broker.env() }))
     expect(result).toMatchObject({ status: 0, out: 'hello\n' })
     expect(daemon()).not.toBe(first)

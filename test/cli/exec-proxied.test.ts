@@ -32,10 +32,14 @@ afterEach(() => {
 
 function exec(command: readonly string[], flags: readonly string[] = [], env = {}) {
   const base = { PATH: process.env['PATH'], HOME: fake.folder, BROKER_HOME: fake.folder }
-  running = spawn(process.execPath, [BIN, 'exec', '--env', 'staging', ...flags, '--', ...command], {
-    env: { ...base, ...env },
-    cwd: fake.folder,
-  })
+  running = spawn(
+    process.execPath,
+    [BIN, 'exec', '--isolation', 'scrub', '--env', 'staging', ...flags, '--', ...command],
+    {
+      env: { ...base, ...env },
+      cwd: fake.folder,
+    },
+  )
   return collect(running)
 }
 

@@ -48,7 +48,7 @@ class Terminal {
   }
 }
 
-const EXEC = `"${process.execPath}" "${BIN}" exec --env staging --`
+const EXEC = `"${process.execPath}" "${BIN}" exec --isolation scrub --env staging --`
 const available = existsSync('/usr/bin/script')
 if (!available) console.warn('SKIPPED: terminal tests need `script` of util-linux')
 if (!available && process.env['CI']) throw new Error('terminal tests need `script`')

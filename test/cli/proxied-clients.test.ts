@@ -127,6 +127,14 @@ describe('what a task of broker exec may', () => {
     }
   })
 
+  withClient('wget', 'wget, which reads its roots from no variable', async () => {
+    const headers = ['authorization: Bearer $RAILWAY_TOKEN', 'content-type: application/json']
+    const args = ['-qO-', ...headers.map((header) => `--header=${header}`)]
+    const { out, err } = await task.run('wget', [...args, `--post-data=${question()}`, API])
+    expect(err).toBe('')
+    expectPassed(out)
+  })
+
   withClient('python3', 'urllib of Python', async () => {
     const program = [
       'import os, sys, urllib.request',

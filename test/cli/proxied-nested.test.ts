@@ -26,10 +26,13 @@ describe('broker exec inside a proxied task', () => {
   it('gets nothing that the task does not have, and no other place', async () => {
     const task = await broker.startAgent(['--template', 'careful'])
     const made = broker.made.length
-    const more = await shell(task, 'broker exec --env staging --template work -- true')
+    const more = await shell(
+      task,
+      'broker exec --isolation scrub --env staging --template work -- true',
+    )
     expect(more.code).toBe(125)
     expect(more.err).toMatch(/^broker: this task may not variableUpsert, .*on "railway"\nhint: /)
-    const elsewhere = await shell(task, 'broker exec --env guarded -- true')
+    const elsewhere = await shell(task, 'broker exec --isolation scrub --env guarded -- true')
     expect(elsewhere.code).toBe(125)
     expect(elsewhere.err).toContain('broker: this task is for "staging", not for "guarded"\n')
     expect(broker.made).toHaveLength(made)
@@ -38,7 +41,7 @@ describe('broker exec inside a proxied task', () => {
 
   it('has a proxy and a token of its own, and each knows its own phantom alone', async () => {
     const task = await broker.startAgent()
-    const line = 'broker exec --env staging --ttl 5m -- sh -c "$ASK"'
+    const line = 'broker exec --isolation scrub --env staging --ttl 5m -- sh -c "$ASK"'
     const { code, out = '', err } = await shell(task, line, { ASK, BODY: name().body })
     expect(err).toMatch(/broker: revoked in \d+ ms\n$/)
     expect(code).toBe(0)
@@ -60,7 +63,7 @@ describe('broker exec inside a proxied task', () => {
 
   it('ends with the task around it', async () => {
     const task = await broker.startAgent()
-    const within = shell(task, 'broker exec --env staging -- sleep 600')
+    const within = shell(task, 'broker exec --isolation scrub --env staging -- sleep 600')
     let inner = ''
     await until('the inner one is in use', async () => {
       const found = (await broker.facts()).find(({ parent, state }) => {

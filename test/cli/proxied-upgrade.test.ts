@@ -41,7 +41,7 @@ describe('an older daemon with a proxied lease', () => {
     expect(await running()).toBe('0.0.1')
     const env = { PATH: `${broker.installed()}:${process.env['PATH']}` }
     const inside = await task.shell(
-      'broker tokens --json && broker exec --env staging -- true',
+      'broker tokens --json && broker exec --isolation scrub --env staging -- true',
       env,
     )
     expect([inside.code, inside.out]).toEqual([0, expect.stringContaining(task.lease)])

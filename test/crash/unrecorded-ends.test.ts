@@ -20,6 +20,7 @@ function onThatDisk(store: Store): Store {
   return {
     read: store.read,
     write: (work) => (isFull ? Promise.reject(full()) : store.write(work)),
+    record: (records) => (isFull ? Promise.reject(full()) : store.record(records)),
     hasReserve: () => !isFull && store.hasReserve(),
     close: () => store.close(),
   }

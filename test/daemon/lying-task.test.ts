@@ -23,6 +23,11 @@ templates:
     ttl: 4h
     grants:
       api: { allow: [orders:read, orders:write] }
+  walled:
+    environments: [staging]
+    isolation: mask
+    grants:
+      api: { allow: [orders:read] }
   other:
     environments: [staging]
     grants:
@@ -124,8 +129,16 @@ describe('an agent that asks for more than it has', () => {
   })
 
   it.each(['mask', 'confine'])('cannot claim isolation %s', async (isolation) => {
-    const answer = await asTask('/v1/leases', { environment: 'staging', isolation })
-    expect(answer.body.error.code).toBe('isolation_unavailable')
+    const walled = { environment: 'staging', template: 'walled', isolation }
+    const answer = await asTask('/v1/leases', walled)
+    expect(answer.body.error).toMatchObject({
+      code: 'isolation_unavailable',
+      message: 'template "walled" asks for isolation "mask", the task would run at "scrub"',
+    })
+    // Walls may be built, but nobody is told that they stand.
+    const { body } = await asTask('/v1/leases', { environment: 'staging', isolation })
+    expect(body.lease.isolation).toBe('scrub')
+    await broker.ask({ method: 'DELETE', path: `/v1/leases/${body.lease.id}` })
   })
 })
 

@@ -20,6 +20,8 @@ export interface Ask {
   readonly bearer?: string | undefined
   readonly body?: unknown
   readonly headers?: Readonly<Record<string, string>>
+  /** The daemon's own, unless it is that of a task. */
+  readonly socket?: string
 }
 
 /** A running daemon and its key, spoken to without any of the client's own code. */
@@ -40,7 +42,7 @@ export class Wired extends Product {
     }
     return new Promise((resolve, reject) => {
       const call = request({
-        socketPath: this.socket,
+        socketPath: ask.socket ?? this.socket,
         method: ask.method ?? 'GET',
         path: ask.path,
         agent: false,
@@ -66,13 +68,14 @@ export class Wired extends Product {
     const body = { environment: 'staging', ...wish }
     const issued = await this.ask({ method: 'POST', path: '/v1/leases', body, bearer })
     if (issued.status !== 201) throw new Error(`no lease: ${issued.text}`)
-    const { lease, variables, proxy } = issued.body as IssuedLease
+    const { lease, variables, proxy, place } = issued.body as IssuedLease
     const acked = await this.ask({ method: 'POST', path: `/v1/leases/${lease.id}/ack`, bearer })
     if (acked.status !== 200) throw new Error(`not acknowledged: ${acked.text}`)
     return {
       lease,
       variables,
       proxy,
+      place,
       handle: variables['BROKER_HANDLE'] ?? '',
       token: variables['BROKER_ACCESS_TOKEN'] ?? '',
     }

@@ -38,14 +38,18 @@ export function fakeFiles(
     return parent === undefined ? undefined : posix.join(parent, posix.basename(path))
   }
   const entry = (path: string): Entry | undefined => {
+    const found = unnamed(path)
+    return found && { ...found, names: 1, file: place(path) ?? '' }
+  }
+  const unnamed = (path: string): Omit<Entry, 'names' | 'file'> | undefined => {
     const at = place(path)
     if (at === undefined) return undefined
-    if (folders.has(at)) return { kind: 'folder', mode: modes[at] ?? 0o755, names: 1 }
+    if (folders.has(at)) return { kind: 'folder', mode: modes[at] ?? 0o755 }
     const node = nodes.get(at)
     if (node === undefined) return undefined
-    if (node === 'socket') return { kind: 'socket', mode: 0o600, names: 1 }
-    if ('link' in node) return { kind: 'link', mode: 0o777, names: 1 }
-    return { kind: 'file', mode: node.mode, names: 1 }
+    if (node === 'socket') return { kind: 'socket', mode: 0o600 }
+    if ('link' in node) return { kind: 'link', mode: 0o777 }
+    return { kind: 'file', mode: node.mode }
   }
   return {
     entry,

@@ -3,7 +3,15 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { mkdirSync, openSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer, type ListenOptions } from 'node:net'
 import { startSecretService } from '../fixtures/secret-service.ts'
 
@@ -27,14 +35,40 @@ async function serve(options: ListenOptions): Promise<number> {
 
 const abstract = `isolation-${process.pid}`
 await serve({ path: `\0${abstract}` })
-await serve({ path: `${world}/broker/run/broker.sock` })
+if (!existsSync(`${world}/broker/run/broker.sock`)) {
+  await serve({ path: `${world}/broker/run/broker.sock` })
+}
 await serve({ path: `${world}/run/docker.sock` })
 await serve({ path: `${world}/work/project/helper.sock` })
+await serve({ path: `${process.env['RUNTIME']}/control` })
+const screen = `/tmp/.X11-unix/X${process.pid}`
+if (!existsSync('/tmp/.X11-unix')) {
+  mkdirSync('/tmp/.X11-unix')
+  chmodSync('/tmp/.X11-unix', 0o1777)
+}
+await serve({ path: screen })
+// As a dev server does that is started outside while a task is at work.
+const late = setInterval(() => {
+  if (!existsSync(`${world}/work/project/wanted`)) return
+  clearInterval(late)
+  void serve({ path: `${world}/work/project/late.sock` })
+}, 50)
 const tcp4 = await serve({ port: 0, host: '0.0.0.0' })
-const tcp6 = await serve({ port: 0, host: '::1' })
+const tcp6 = await serve({ port: 0, host: '::' })
 const udp = createSocket('udp4', (_, from) => udp.send(canary, from.port, from.address))
 udp.bind(0, '0.0.0.0')
 await once(udp, 'listening')
+const udp6 = createSocket('udp6', (_, from) => udp6.send(canary, from.port, from.address))
+udp6.bind(0, '::')
+await once(udp6, 'listening')
+// As git and editors save: written beside it, then renamed.
+const saving = setInterval(() => {
+  if (!existsSync(`${world}/work/project/save-anew`)) return
+  clearInterval(saving)
+  writeFileSync(`${world}/work/lefthook.new`, 'pre-commit: {}\n')
+  renameSync(`${world}/work/lefthook.new`, `${world}/work/project/lefthook.yml`)
+  unlinkSync(`${world}/work/project/save-anew`)
+}, 50)
 
 const agentFolder = `/tmp/ssh-isolation${process.pid}`
 mkdirSync(agentFolder, { mode: 0o700 })
@@ -48,6 +82,13 @@ const addKey = () =>
     stdio: 'ignore',
   }).status
 while (addKey() !== 0) await new Promise((resolve) => setTimeout(resolve, 20))
+
+const gnupg = `${world}/home/.gnupg`
+mkdirSync(gnupg, { recursive: true, mode: 0o700 })
+const gpgconf = (...args: string[]) =>
+  execFileSync('gpgconf', ['--homedir', gnupg, ...args], { encoding: 'utf8' })
+gpgconf('--launch', 'gpg-agent')
+const gpgSocket = gpgconf('--list-dirs', 'agent-socket').trim()
 
 const tmuxSocket = `/tmp/tmux-isolation${process.pid}`
 spawnSync('tmux', ['-S', tmuxSocket, '-f', '/dev/null', 'new-session', '-d', 'sleep 600'])
@@ -65,10 +106,11 @@ spawnSync('secret-tool', ['store', '--label=x', 'isolation', 'canary'], {
 const end = async () => {
   spawnSync('tmux', ['-S', tmuxSocket, 'kill-server'])
   spawnSync('ipcrm', ['-m', segment])
+  gpgconf('--kill', 'gpg-agent')
   agent.kill()
   named.kill()
   await secrets.stop()
-  spawnSync('rm', ['-rf', agentFolder, tmuxSocket, secrets.folder])
+  spawnSync('rm', ['-rf', agentFolder, tmuxSocket, screen, secrets.folder])
   process.exit(0)
 }
 const named = spawn('/bin/sleep', ['900'], { argv0: canary, stdio: 'ignore' })
@@ -83,6 +125,9 @@ process.stdout.write(
     TCP4: String(tcp4),
     TCP6: String(tcp6),
     UDP4: String(udp.address().port),
+    UDP6: String(udp6.address().port),
+    X11: screen,
+    GPG_SOCKET: gpgSocket,
     SSH_AUTH_SOCK: agentSocket,
     TMUX_SOCKET: tmuxSocket,
     TERMINAL: terminal,

@@ -109,7 +109,7 @@ describe('what is missing, and how to get it', () => {
       { missing: false, said: 'whatever' },
       nothing,
       'bubblewrap could not build the walls of the task',
-      'logs',
+      'what it says',
     ],
   ])('%o', (symptoms, setting, reason, hint) => {
     const found = diagnose(symptoms, setting)

@@ -54,6 +54,8 @@ const FACTS: IsolationFacts = {
   cacheFolder: '/caches',
   brokerFolders: ['/home/u/.local/state/broker'],
   trust: { bundleFile: '/lease/bundle.pem', addedFile: '/lease/ca.pem' },
+  names: [],
+  ownFolders: [],
   relays: [{ host: '127.0.0.1', port: 8080, from: '/lease/proxy.sock' }],
   machine: 'x64',
   terminalInput: true,
@@ -227,7 +229,7 @@ describe('the home', () => {
       .filter((path) => path.startsWith('/home/u/') && !path.startsWith('/home/u/p'))
     expect(at(args, '/home/u')).toEqual([['--tmpfs', '/home/u']])
     expect(
-      inHome.filter((path) => !mounts(args).some((m) => m[0] === '--bind' && m[2] === path)),
+      inHome.filter((path) => !at(args, path)[0]?.[1]?.startsWith('/run/broker/caches/')),
     ).toEqual(['/home/u/.nvm', '/home/u/.vimrc', '/home/u/.gitconfig'])
     expect(copies.get('/lease/inside/home-.gitconfig')).toBe('[user]\n\tname = u')
   })
@@ -280,6 +282,12 @@ describe('the work tree', () => {
     expect(at(args, `${p}/run.sock`)).toEqual([
       ['--ro-bind', '/lease/inside/empty', `${p}/run.sock`],
     ])
+  })
+
+  it('keeps its secrets where a whole folder may be written, and shows the one that was named', () => {
+    expect(plan({ allowWrite: [p] }).masked).toEqual(masked)
+    expect(plan({ allowWrite: [p] }).held).toEqual([])
+    expect(plan({ allowWrite: [`${p}/.env`] }).masked).not.toContain(`${p}/.env`)
   })
 
   it('names run-later files that are not there yet, to be looked for at the end', () => {

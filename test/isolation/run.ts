@@ -46,6 +46,8 @@ function factsOf(world: World, run: Run): Record<string, unknown> {
     trust: { bundleFile: `${world.lease}/bundle.pem`, addedFile: `${world.lease}/ca.pem` },
     sockets: [],
     relays: [],
+    names: [],
+    ownFolders: [],
     allowWrite: [],
     agentState: [],
     alsoRead: [],

@@ -210,6 +210,19 @@ describe.runIf(hasBubblewrap()).each(PERSONS)('a confined task of %s', (person: 
       expect(await launch(world, run)).toMatchObject({ status: 0, stdout: 'heard 3000000' })
     })
 
+    it('is at the name of a service, wherever that name leads outside', async () => {
+      const names = [{ name: 'db.example', address: '127.73.0.1' }]
+      const relays = [{ host: '127.73.0.1', port: 5432, from: path() }]
+      const client = `
+        const s = require('net').connect({ port: 5432, host: 'db.example', allowHalfOpen: true })
+        s.on('error', (e) => console.log(e.code)); s.end('xyz'); s.pipe(process.stdout)`
+      const args = ['-e', client]
+      const run: Run = { level: 'confine', person, path: NODE, args, facts: { names, relays } }
+      expect(await launch(world, run)).toMatchObject({ status: 0, stdout: 'heard 3' })
+      const without = await launch(world, { ...run, facts: { names: [], relays } })
+      expect(without.stdout).toMatch(/ENOTFOUND|EAI_AGAIN/)
+    })
+
     it('leaves the loopback inside to the task', async () => {
       const both = `
         const s = require('net').createServer((c) => c.end('own')).listen(8123, '127.0.0.1', () => {

@@ -1,203 +1,149 @@
-// Tools that a task has to go on working with, inside every wall. A first list; more need a network.
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+// Tools that a task has to go on working with, inside every wall: all of them on demand
+// (BROKER_TEST_TOOLS=all, `npm run test:tools`), and in every run those that are asked of each machine.
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { findPostgres, type Postgres, startPostgres } from '../fixtures/postgres.ts'
 import { hasBubblewrap, PERSONS, type Person } from './available.ts'
-import { launch } from './run.ts'
-import { makeWorld, type World } from './world.ts'
+import { expectInDocs, row } from './docs-table.ts'
+import type { Tool } from './tool.ts'
+import { LOCAL } from './tools-local.ts'
+import { CLIENTS } from './tools-network.ts'
+import { openToolPlace, type Service, type ToolPlace } from './tools-place.ts'
+import { until } from './until.ts'
 
-interface Tool {
-  readonly name: string
-  readonly needs: string
-  readonly code: string
-  readonly shows: string
+const ALL = process.env['BROKER_TEST_TOOLS'] === 'all'
+const TOOLS = [...CLIENTS, ...LOCAL].filter(({ always }) => ALL || always)
+
+const folder = mkdtempSync(join(tmpdir(), 'tools-'))
+let installed: string | undefined
+const SERVICES = { postgres: findPostgres() !== null, redis: onPath('redis-server') }
+
+function onPath(program: string): boolean {
+  return spawnSync('sh', ['-c', 'command -v "$0"', program]).status === 0
 }
 
-const TOOLS: readonly Tool[] = [
-  { name: 'sh', needs: 'sh', code: 'echo works | tr a-z A-Z', shows: 'WORKS' },
-  {
-    name: 'bash with start-up files',
-    needs: 'bash',
-    code: 'bash -ic "echo \\$GREETING; ll >/dev/null && echo alias" 2>&1',
-    shows: 'alias',
-  },
-  {
-    name: 'git status',
-    needs: 'git',
-    code: 'git status --short src; git log --oneline | wc -l',
-    shows: '2',
-  },
-  {
-    name: 'git commit, as the person',
-    needs: 'git',
-    code: 'echo x > new.txt && git add new.txt && git commit -qm new && git log -1 --format=%an',
-    shows: 'A Person',
-  },
-  {
-    name: 'git branch, checkout, stash, merge',
-    needs: 'git',
-    code: 'git checkout -qb b && echo y > b.txt && git add b.txt && git commit -qm b && git checkout -q - && git merge -q b && echo z >> new.txt && git stash -q && git stash pop -q && echo merged',
-    shows: 'merged',
-  },
-  {
-    name: 'git clone and push to a folder',
-    needs: 'git',
-    code: 'git clone -q --bare . /tmp/bare.git && git push -q /tmp/bare.git HEAD:refs/heads/pushed && git -C /tmp/bare.git branch',
-    shows: 'pushed',
-  },
-  { name: 'node', needs: 'node', code: 'node -e "console.log(6*7)"', shows: '42' },
-  {
-    name: 'npm install of a local package, and npm ci',
-    needs: 'npm',
-    code: 'cd app && npm install --offline --no-audit --no-fund >/dev/null 2>&1; rm -rf node_modules; npm ci --offline --no-audit --no-fund >/dev/null && node -p "require(\'part\')"',
-    shows: 'the part',
-  },
-  {
-    name: 'npm scripts',
-    needs: 'npm',
-    code: 'cd app && npm run -s hello',
-    shows: 'hello from npm',
-  },
-  {
-    name: 'python and a virtual environment',
-    needs: 'python3',
-    code: 'PATH=/usr/bin:$PATH python3 -m venv --without-pip /tmp/v && /tmp/v/bin/python -c "print(6*7)"',
-    shows: '42',
-  },
-  {
-    name: 'gcc',
-    needs: 'gcc',
-    code: 'printf "#include <stdio.h>\\nint main(){puts(\\"compiled\\");}" > /tmp/a.c && gcc -g -o /tmp/a /tmp/a.c && /tmp/a',
-    shows: 'compiled',
-  },
-  {
-    name: 'make',
-    needs: 'make',
-    code: 'printf "all:\\n\\t@echo made\\n" > /tmp/Makefile && make -s -C /tmp',
-    shows: 'made',
-  },
-  {
-    name: 'gdb on a child of its own',
-    needs: 'gdb',
-    code: 'gdb -nx -q -batch -ex "break puts" -ex run -ex bt /tmp/a 2>&1 || true; printf "#include <stdio.h>\\nint main(){puts(\\"x\\");}" > /tmp/g.c && gcc -g -o /tmp/g /tmp/g.c && gdb -nx -q -batch -ex "break main" -ex run -ex bt /tmp/g 2>&1',
-    shows: '#0  main',
-  },
-  {
-    name: 'strace',
-    needs: 'strace',
-    code: 'strace -f -e trace=openat true 2>&1 | tail -1',
-    shows: 'exited with 0',
-  },
-  {
-    name: 'tar of files of other owners',
-    needs: 'tar',
-    code: 'cd /tmp && mkdir t && echo x > t/x && tar --owner=1234 --group=1234 -cf t.tar t && rm -r t && tar -xf t.tar && cat t/x',
-    shows: 'x',
-  },
-  {
-    name: 'tmux',
-    needs: 'tmux',
-    code: 'tmux -f /dev/null new-session -d "sleep 5" && tmux ls',
-    shows: '1 windows',
-  },
-  {
-    name: 'vim',
-    needs: 'vim',
-    code: 'vim -es -u NONE -c "put =\'edited\'" -c "wq! /tmp/v.txt" </dev/null; cat /tmp/v.txt',
-    shows: 'edited',
-  },
-  {
-    name: 'a pseudo-terminal of its own',
-    needs: 'script',
-    code: 'script -qec "tty" /dev/null',
-    shows: '/dev/pts/',
-  },
-  {
-    name: 'sqlite',
-    needs: 'python3',
-    code: "/usr/bin/python3 -c \"import sqlite3; c=sqlite3.connect('/tmp/x.db'); print(c.execute('select 41+1').fetchone()[0])\"",
-    shows: '42',
-  },
-  {
-    name: 'a nested name space',
-    needs: 'unshare',
-    code: 'unshare -Urmn sh -c "mount -t tmpfs x /tmp && echo nested"',
-    shows: 'nested',
-  },
-  {
-    name: 'a nested bubblewrap with its own processes',
-    needs: 'bwrap',
-    code: 'bwrap --ro-bind / / --dev /dev --tmpfs /tmp --unshare-pid --unshare-net --die-with-parent echo nested',
-    shows: 'nested',
-  },
-  {
-    name: 'a nested bubblewrap with its own /proc',
-    needs: 'bwrap',
-    code: 'bwrap --ro-bind / / --dev /dev --proc /proc --unshare-pid echo nested 2>&1',
-    shows: 'nested',
-  },
-  {
-    name: 'a server and a client on the loopback',
-    needs: 'python3',
-    code: '(/usr/bin/python3 -m http.server 8099 --bind 127.0.0.1 >/dev/null 2>&1 & p=$!; for i in 1 2 3 4 5 6 7 8 9; do sleep 0.2; curl -s http://127.0.0.1:8099/src/ && break; done; kill $p)',
-    shows: 'main.js',
-  },
-  {
-    name: 'background jobs and pipes',
-    needs: 'sh',
-    code: 'sleep 0.1 & wait; seq 1000 | sort -n | tail -1',
-    shows: '1000',
-  },
-  {
-    name: 'the clock, the host name and who one is',
-    needs: 'id',
-    code: 'date +%Y >/dev/null && hostname >/dev/null && id -un && echo known',
-    shows: 'known',
-  },
-]
+function isThere(need: string): boolean {
+  if (need.startsWith('service:')) return SERVICES[need.slice(8) as keyof typeof SERVICES]
+  if (need.startsWith('app/')) return existsSync(join(packages(), need.slice('app/'.length)))
+  return need.includes('/') ? existsSync(need) : onPath(need)
+}
 
-/**
- * Root without rights may not make a user namespace for itself (CAP_SETFCAP, user_namespaces(7)), and so no
- * sandbox inside ours. Said in the docs instead of hidden.
- */
-const NOT_FOR_ROOT = new Set([
-  'a nested name space',
-  'a nested bubblewrap with its own processes',
-  'a nested bubblewrap with its own /proc',
-])
+/** What tests of clients from the registry need, once, outside: not among the project's own packages. */
+function packages(): string {
+  if (installed !== undefined) return installed
+  installed = join(folder, 'packages')
+  mkdirSync(installed)
+  const args = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefix', installed]
+  spawnSync('npm', [...args, 'axios@1', 'undici@7'], { stdio: 'ignore' })
+  return installed
+}
 
-const installed = ({ needs }: Tool) => spawnSync('which', [needs]).status === 0
-let world: World
+const ready = TOOLS.filter((tool) => tool.needs.every(isThere))
 
-describe.runIf(hasBubblewrap()).each(PERSONS)('inside confine, as %s', (person: Person) => {
-  beforeAll(() => {
-    world = makeWorld(person)
-    const app = join(world.project, 'app')
-    mkdirSync(join(app, 'part'), { recursive: true })
-    const scripts = { hello: 'echo hello from npm' }
-    const dependencies = { part: 'file:./part' }
-    writeFileSync(
-      join(app, 'package.json'),
-      JSON.stringify({ name: 'app', version: '1.0.0', scripts, dependencies }),
-    )
-    writeFileSync(
-      join(app, 'part/package.json'),
-      JSON.stringify({ name: 'part', version: '1.0.0' }),
-    )
-    writeFileSync(join(app, 'part/index.js'), "module.exports = 'the part'\n")
-    if (person === 'nobody') execFileSync('chown', ['-R', '65534:65534', app])
-  })
-  afterAll(() => world.remove())
+for (const tool of TOOLS.filter((one) => !ready.includes(one))) {
+  const missing = tool.needs.filter((need) => !isThere(need)).join(', ')
+  const message = `${tool.name}: "${missing}" is missing`
+  if (process.env['CI'] && tool.always) throw new Error(`this test needs ${message}`)
+  console.warn(`SKIPPED: ${message}`)
+}
 
-  it.each(TOOLS.filter(installed))('$name', async ({ name, code, shows }) => {
-    const { stdout, stderr } = await launch(world, {
-      level: 'confine',
-      person,
-      path: '/bin/sh',
-      args: ['-c', code],
+function furnish(project: string): void {
+  const app = join(project, 'app')
+  mkdirSync(join(app, 'part'), { recursive: true })
+  const about = {
+    name: 'app',
+    version: '1.0.0',
+    scripts: { hello: 'echo hello from npm' },
+    dependencies: { part: 'file:./part' },
+  }
+  writeFileSync(join(app, 'package.json'), JSON.stringify(about))
+  writeFileSync(join(app, 'part/package.json'), JSON.stringify({ name: 'part', version: '1.0.0' }))
+  writeFileSync(join(app, 'part/index.js'), "module.exports = 'the part'\n")
+  if (ALL && existsSync(join(packages(), 'node_modules'))) {
+    execFileSync('cp', ['-a', join(packages(), 'node_modules'), join(app, 'node_modules')])
+  }
+}
+
+let postgres: Postgres | undefined
+let redis: ChildProcess | undefined
+let bridge: Server | undefined
+const services: Service[] = []
+
+async function startServices(): Promise<void> {
+  const asked = new Set(ready.flatMap(({ needs }) => needs))
+  // Every user of the tests has to reach them, as every user reaches a port.
+  execFileSync('chmod', ['755', folder])
+  if (asked.has('service:postgres')) {
+    const server = await startPostgres()
+    postgres = server
+    const socket = join(folder, 'postgres.sock')
+    bridge = createServer((near) => {
+      const far = connect(server.port, '127.0.0.1')
+      near.pipe(far).pipe(near)
+      for (const one of [near, far]) one.on('error', () => near.destroy(void far.destroy()))
     })
-    if (person === 'root' && NOT_FOR_ROOT.has(name)) expect(stdout, stderr).not.toContain(shows)
-    else expect(stdout, stderr).toContain(shows)
+    await new Promise<void>((done) => bridge?.listen(socket, done))
+    services.push({ port: 5432, socket })
+  }
+  if (asked.has('service:redis')) {
+    const socket = join(folder, 'redis.sock')
+    const place = ['--port', '0', '--unixsocket', socket, '--unixsocketperm', '777']
+    redis = spawn('redis-server', [...place, '--save', '', '--dir', folder], { stdio: 'ignore' })
+    await until('redis listens', () => existsSync(socket))
+    services.push({ port: 6379, socket })
+  }
+  for (const { socket } of services) execFileSync('chmod', ['777', socket])
+}
+
+const works = new Map<string, Map<Person, boolean>>()
+
+describe.runIf(hasBubblewrap())('tools inside confine', () => {
+  beforeAll(startServices)
+  afterAll(async () => {
+    bridge?.close()
+    redis?.kill()
+    await postgres?.dispose()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  describe.each(PERSONS)('as %s', (person: Person) => {
+    let place: ToolPlace
+    beforeAll(async () => {
+      place = await openToolPlace(person, services, furnish)
+    })
+    afterAll(() => place?.close())
+
+    it.each(ready)('$name', async ({ name, code, shows, doesNot, notForRoot }) => {
+      const { stdout, stderr } = await place.run(code, {
+        PGPORT: '5432',
+        PGPASSWORD: postgres?.password ?? '',
+      })
+      const seen = works.get(name) ?? new Map<Person, boolean>()
+      works.set(name, seen.set(person, stdout.includes(shows)))
+      const fails = doesNot !== undefined || (person === 'root' && notForRoot !== undefined)
+      if (fails) expect(stdout, stderr).not.toContain(shows)
+      else expect(stdout, stderr).toContain(shows)
+    })
+  })
+
+  it('stand in the documentation as they were seen', () => {
+    const whole = ALL && works.size === TOOLS.length && PERSONS.includes('root')
+    const lines = ready.map((tool) => lineOf(tool)).filter((line) => line !== undefined)
+    const head = [row('tool', 'inside `confine`', 'note'), '|---|---|---|']
+    expectInDocs('tools', whole ? [...head, ...lines] : lines, whole)
   })
 })
+
+function lineOf({ name, note, doesNot, notForRoot }: Tool): string | undefined {
+  const seen = works.get(name)
+  if (seen === undefined) return undefined
+  const ordinary = seen.get('nobody') ?? seen.get('self')
+  const asRoot = notForRoot === undefined ? '' : `not as root: ${notForRoot}`
+  const said = [doesNot, note, asRoot].filter(Boolean).join('; ')
+  if (ordinary === false) return row(name, 'does not', said)
+  return row(name, said === '' ? 'works' : 'with a note', said)
+}

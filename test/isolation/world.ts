@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import {
   chmodSync,
   copyFileSync,
+  linkSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -34,7 +35,7 @@ export interface World {
 const SOURCE = join(import.meta.dirname, '../../src/launch/isolate/inside.ts')
 const NOBODY = 65534
 
-export function makeWorld(person: Person): World {
+export function makeWorld(person: Person, { withBroker = true } = {}): World {
   const asRoot = process.getuid?.() === 0
   // Not in the temp folder if that can be helped: a task has its own, and too much would be hidden by that alone.
   const folder = mkdtempSync(join(asRoot ? '/srv' : tmpdir(), 'isolation-'))
@@ -51,7 +52,10 @@ export function makeWorld(person: Person): World {
   }
   plantHome(put, canary)
   plantProject(put, canary, open)
-  plantBroker(put, canary)
+  if (withBroker) plantBroker(put, canary)
+  else mkdirSync(join(folder, 'broker'), { mode: 0o700 })
+  put('run/keep', '')
+  put('tools/broker', '#!/bin/sh\necho the broker\n', 0o755)
   symlinkSync('settings-real', join(project, '.env.linked'))
   const inside = join(folder, 'program/inside.cjs')
   buildSync({
@@ -66,6 +70,11 @@ export function makeWorld(person: Person): World {
     SHARED_TEMP: join(tmpdir(), `isolation-${mark}`),
     SHARED_MEMORY: `/dev/shm/isolation-${mark}`,
   }
+  const runtime = join(
+    asRoot ? '/run' : (process.env['XDG_RUNTIME_DIR'] ?? tmpdir()),
+    `isolation-${mark}`,
+  )
+  mkdirSync(runtime, { mode: 0o700 })
   const etc: string[] = []
   if (person === 'root') {
     etc.push(`/etc/isolation-${mark}.secret`, `/etc/isolation-${mark}.txt`)
@@ -75,13 +84,19 @@ export function makeWorld(person: Person): World {
     symlinkSync(etc[1] ?? '', join(folder, 'etc-link'))
   }
   for (const path of [...Object.values(shared)]) writeFileSync(path, `${canary}\n`, { mode: 0o600 })
+  shared['RUNTIME'] = runtime
   if (shared['ETC_PROFILE'] !== undefined) {
-    writeFileSync(shared['ETC_PROFILE'], `export LEAKED_BY_MACHINE_TOKEN=${canary}\n`)
+    writeFileSync(
+      shared['ETC_PROFILE'],
+      // Another run of these tests has a file of its own there.
+      `export LEAKED_BY_${mark}_TOKEN=${canary}\n`,
+    )
     chmodSync(shared['ETC_PROFILE'], 0o644)
   }
-  makeRepository(project, open)
+  makeRepository(project, canary, open)
+  linkSync(join(project, '.env'), join(project, 'settings.bak'))
   if (person === 'nobody') {
-    const all = [folder, shared['SHARED_TEMP'] ?? '', shared['SHARED_MEMORY'] ?? '']
+    const all = [folder, shared['SHARED_TEMP'] ?? '', shared['SHARED_MEMORY'] ?? '', runtime]
     execFileSync('chown', ['-hR', `${NOBODY}:${NOBODY}`, ...all])
     copyFileSync('/usr/bin/id', join(project, 'suid-id'))
     chmodSync(join(project, 'suid-id'), 0o4755)
@@ -147,6 +162,7 @@ function plantProject(put: Put, canary: string, open: string): void {
     '.mcp.json': '{}\n',
     '.claude/settings.json': '{}\n',
     '.envrc': 'use flake\n',
+    'lefthook.yml': 'pre-commit: {}\n',
     'broker.yaml': 'version: 1\n',
     'src/main.js': 'console.log("hello")\n',
   }
@@ -162,11 +178,9 @@ function plantBroker(put: Put, canary: string): void {
   put('broker/run/lease/inside/empty', '')
   put('broker/run/lease/ca.pem', '')
   put('broker/caches/keep', '')
-  put('run/keep', '')
-  put('tools/broker', '#!/bin/sh\necho the broker\n', 0o755)
 }
 
-function makeRepository(project: string, open: string): void {
+function makeRepository(project: string, canary: string, open: string): void {
   const git = (...args: string[]) =>
     execFileSync('git', ['-C', project, '-c', 'user.name=x', '-c', 'user.email=x@x', ...args], {
       stdio: 'ignore',
@@ -181,5 +195,11 @@ function makeRepository(project: string, open: string): void {
   symlinkSync('../../scripts/on-push.sh', join(project, '.git/hooks/pre-push'))
   mkdirSync(join(project, '.git/modules/part'), { recursive: true })
   writeFileSync(join(project, '.git/modules/part/HEAD'), 'ref: refs/heads/main\n')
-  writeFileSync(join(project, '.git/modules/part/config'), '[core]\n')
+  writeFileSync(join(project, '.git/modules/part/config'), `[core]\n${remote(canary)}`)
+  git('config', 'remote.origin.url', `https://u:${canary}@host.example/shop.git`)
+  git('config', 'http.https://host.example/.extraheader', `AUTHORIZATION: basic ${canary}`)
+}
+
+function remote(canary: string): string {
+  return `[remote "origin"]\n\turl = https://u:${canary}@host.example/part.git\n`
 }

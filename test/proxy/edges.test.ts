@@ -45,6 +45,16 @@ async function session() {
   return connectHttp2('https://api.test', { createConnection: () => socket })
 }
 
+describe('a client that sends more than its request', () => {
+  it('hears what became of the request, and then the connection ends', async () => {
+    says = (socket) => setTimeout(() => socket.write(OK), 20)
+    const socket = await world.tls()
+    socket.write('POST /x HTTP/1.1\r\nHost: api.test\r\nContent-Length: 4\r\n\r\nhello')
+    // It was carried out: to call it refused would have the client try again.
+    expect(await readUntil(socket)).toMatch(/^HTTP\/1\.1 200 [\s\S]*connection: close[\s\S]*fine$/i)
+  })
+})
+
 describe('an upstream that cannot be believed', () => {
   for (const [name, answer] of [
     ['with two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 4\r\ncontent-length: 5\r\n\r\nfine'],

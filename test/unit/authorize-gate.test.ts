@@ -161,6 +161,7 @@ describe('what goes wrong is a refusal', () => {
         ...real,
         read: real.read,
         write: () => Promise.reject(new Error('disk')),
+        record: () => Promise.reject(new Error('disk')),
         close: () => real.close(),
       },
     })

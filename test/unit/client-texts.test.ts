@@ -131,7 +131,8 @@ describe('--dry-run', () => {
     ...changes,
   })
   const caller = scrubEnvironment({ ALL_PROXY: 'http://x', PATH: '/bin' }, { pass: ['ALL_PROXY'] })
-  const shown = (changes: Partial<LeasePlan>) => planLines(plan(changes), caller, '/bin/true')
+  const shown = (changes: Partial<LeasePlan>) =>
+    planLines(plan(changes), caller, '/bin/true', ['  nothing'])
 
   test('says what a person decides, before the lease and one by one', () => {
     const lines = shown({ approval: 'approval: required' })

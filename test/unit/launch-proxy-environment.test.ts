@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,10 +9,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ProxyView } from '../../src/api/types.ts'
 import { gitVariables } from '../../src/launch/git-variables.ts'
 import {
+  type Files,
   PROXY_VARIABLES,
   proxyEnvironment,
   whyReplaced,
 } from '../../src/launch/proxy-environment.ts'
+
+import { recipePlaces, recipeTexts } from '../../src/launch/recipe/proxied-files.ts'
 
 const run = promisify(execFile)
 const PROXY: ProxyView = {
@@ -22,8 +25,14 @@ const PROXY: ProxyView = {
   gitHeaders: [],
 }
 const TRUST = { addedFile: '/t/ca.pem', bundleFile: '/t/bundle.pem' }
-const of = (environment: Record<string, string>, proxy = PROXY) =>
-  proxyEnvironment(environment, proxy, TRUST)
+const FILES = {
+  wgetrc: '/t/recipe/wgetrc',
+  curlHome: '/t/recipe',
+  phpFolder: '/t/recipe/php',
+  javaTrustStore: undefined,
+}
+const of = (environment: Record<string, string>, proxy = PROXY, files: Files = FILES) =>
+  proxyEnvironment(environment, proxy, TRUST, files)
 
 /** As a caller may have them, passed by name or not. */
 const AROUND = {
@@ -48,6 +57,8 @@ const AROUND = {
   SSL_CERT_DIR: '/etc/ssl/certs',
   NPM_CONFIG_CAFILE: '/company.pem',
   Npm_Config_Cafile: '/company.pem',
+  WGETRC: '/company.wgetrc',
+  CURL_HOME: '/company',
 }
 
 describe('a proxied task', () => {
@@ -80,6 +91,31 @@ describe('a proxied task', () => {
         'NIX_SSL_CERT_FILE PERL_LWP_SSL_CA_FILE PIP_CERT REQUESTS_CA_BUNDLE SSL_CERT_FILE npm_config_cafile'
       ).split(' '),
     )
+  })
+
+  it('gets places of settings in the lease’s folder, those of PHP behind its own', () => {
+    const result = of({ PHP_INI_SCAN_DIR: '/mine' })
+    expect(result).toMatchObject({ WGETRC: FILES.wgetrc, CURL_HOME: FILES.curlHome })
+    expect(result['PHP_INI_SCAN_DIR']).toBe('/mine:/t/recipe/php')
+    expect(of({})['PHP_INI_SCAN_DIR']).toBe(':/t/recipe/php')
+    expect(result['PERL_LWP_ENV_PROXY']).toBe('1')
+  })
+
+  it('gets options for Java only where there is a file of roots for it, behind those that were passed', () => {
+    expect(of({ JAVA_TOOL_OPTIONS: '-Xmx1g' })['JAVA_TOOL_OPTIONS']).toBe('-Xmx1g')
+    expect(of({})).not.toHaveProperty('JAVA_TOOL_OPTIONS')
+    const files = { ...FILES, javaTrustStore: "/o'b/roots.jks" }
+    const options =
+      '-Dhttp.proxyHost=127.0.0.1 -Dhttp.proxyPort=4321 -Dhttps.proxyHost=127.0.0.1 ' +
+      `-Dhttps.proxyPort=4321 -Djavax.net.ssl.trustStore="/o'b/roots.jks" -Djavax.net.ssl.trustStoreType=JKS`
+    expect(of({}, PROXY, files)['JAVA_TOOL_OPTIONS']).toBe(options)
+    expect(of({ JAVA_TOOL_OPTIONS: '-Xmx1g' }, PROXY, files)['JAVA_TOOL_OPTIONS']).toBe(
+      `-Xmx1g ${options}`,
+    )
+  })
+
+  it('leaves no switch of Node in NODE_OPTIONS, which older ones would stop at', () => {
+    expect(of({})).not.toHaveProperty('NODE_OPTIONS')
   })
 
   it('gets nothing that --dry-run does not name', () => {
@@ -155,6 +191,14 @@ describe('real programs', () => {
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
+    mkdirSync(join(folder, 'recipe', 'php'), { recursive: true })
+    for (const [path, text] of recipeTexts(recipePlaces(join(folder, 'recipe')), '/t/bundle.pem')) {
+      writeFileSync(path, text)
+    }
+    // As people have them whose company has a proxy of its own.
+    writeFileSync(join(folder, '.curlrc'), 'proxy = http://127.0.0.1:1\n')
+    writeFileSync(join(folder, '.wgetrc'), 'https_proxy = http://127.0.0.1:1\n')
+    writeFileSync(join(folder, '.npmrc'), 'https-proxy = http://127.0.0.1:1\nfetch-retries = 0\n')
     const gitHeaders = [{ url: 'http://git.invalid/', header: 'Authorization: Basic cGhhbnRvbQ==' }]
     proxy = { ...PROXY, url: `http://127.0.0.1:${port}`, gitHeaders }
     const helper = `!echo username=u; echo password=standing; touch ${folder}/asked; :`
@@ -179,7 +223,10 @@ describe('real programs', () => {
   async function through(program: string, args: readonly string[]) {
     arrived = []
     const caller = { PATH: process.env['PATH'] ?? '', HOME: folder, ...AROUND }
-    const failure = await run(program, args, { env: of(caller, proxy) }).catch((error) => error)
+    const places = { ...recipePlaces(join(folder, 'recipe')), javaTrustStore: undefined }
+    const failure = await run(program, args, { env: of(caller, proxy, places) }).catch(
+      (error) => error,
+    )
     if (failure.code === 'ENOENT') {
       if (process.env['CI']) throw new Error(`this test needs ${program}`)
       console.warn(`SKIPPED: no ${program} here`)
@@ -210,6 +257,11 @@ describe('real programs', () => {
     {
       program: 'wget',
       args: ['-q', '--tries=1', '-O-', 'https://a.invalid/x'],
+      url: 'CONNECT a.invalid:443',
+    },
+    {
+      program: 'npm',
+      args: ['view', 'x', '--registry=https://a.invalid/', '--no-update-notifier'],
       url: 'CONNECT a.invalid:443',
     },
   ]

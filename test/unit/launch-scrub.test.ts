@@ -43,7 +43,23 @@ describe('what never gets through', () => {
     const env = {
       LD_PRELOAD: '/x.so',
       DYLD_INSERT_LIBRARIES: '/x',
+      LD_AUDIT: '/x.so',
+      GCONV_PATH: '/x',
+      OPENSSL_MODULES: '/x',
       NODE_OPTIONS: '--require /x',
+      npm_config_node_options: '--require /x',
+      PERL5OPT: '-Mx',
+      RUBYOPT: '-rx',
+      JAVA_TOOL_OPTIONS: '-javaagent:/x.jar',
+      _JAVA_OPTIONS: '-javaagent:/x.jar',
+      JDK_JAVA_OPTIONS: '-javaagent:/x.jar',
+      DOTNET_STARTUP_HOOKS: '/x.dll',
+      PROMPT_COMMAND: 'x',
+      'BASH_FUNC_git%%': '() { x; }',
+      PHPRC: '/x',
+      GIT_PROXY_COMMAND: 'x',
+      GIT_EXEC_PATH: '/x',
+      GIT_TEMPLATE_DIR: '/x',
       BASH_ENV: '/x',
       ENV: '/x',
       PYTHONSTARTUP: '/x',
@@ -54,6 +70,24 @@ describe('what never gets through', () => {
       GIT_ASKPASS: 'x',
       SSH_ASKPASS: 'x',
     }
+    expect(scrubEnvironment(env).kept).toEqual({})
+  })
+
+  it('removes the ways to programs of the person outside of the task', () => {
+    const env = {
+      TMUX: '/tmp/tmux-1000/default,1,0',
+      STY: '1.pts-0',
+      VSCODE_IPC_HOOK_CLI: '/run/user/1000/x.sock',
+      VSCODE_GIT_IPC_HANDLE: '/run/user/1000/x.sock',
+      VSCODE_GIT_ASKPASS_EXTRA_ARGS: '--ms-enable-electron-run-as-node',
+      VSCODE_INSPECTOR_OPTIONS: ':::{"inspectorIpc":"/tmp/x.sock"}',
+      NVIM: '/run/user/1000/nvim.1.0',
+      SWAYSOCK: '/run/user/1000/sway.sock',
+      KITTY_LISTEN_ON: 'unix:/tmp/kitty',
+      SSH_AUTH_SOCK: '/tmp/ssh-x/agent.1',
+      DBUS_SESSION_BUS_ADDRESS: 'unix:path=/run/user/1000/bus',
+    }
+    expect(scrubEnvironment(env, { strict: true }).kept).toEqual({})
     expect(scrubEnvironment(env).kept).toEqual({})
   })
 
@@ -121,6 +155,33 @@ describe('values that look like credentials, under an innocent name', () => {
     'private key': '-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaA==',
     'url with a password': 'postgres://app:hunter2@db.internal:5432/app',
     'url with an empty user': 'redis://:hunter2@cache:6379',
+    'url with a token as its user': `https://${letters(24)}@forge.example/o/r.git`,
+    'url with a signature': `https://x.blob.example/a?sv=1&sig=${letters(40)}`,
+    'url with a key': `https://api.example/v1?api_key=${letters(24)}`,
+    'bearer header': `x-a: b, Authorization: Bearer ${letters(24)}`,
+    'basic header': `Authorization: Basic ${Buffer.from('me:hunter2').toString('base64')}`,
+    'password in options': '-Dhttps.proxyUser=me -Dhttps.proxyPassword=hunter2',
+    'password in a connection string': 'Server=db;User Id=sa;Password=hunter2;',
+    'password in json': '{"user": "sa", "password": "hunter2"}',
+    'azure key': `DefaultEndpointsProtocol=https;AccountKey=${letters(86)}==;`,
+    'discord webhook': `https://discord.com/api/webhooks/12345678/${letters(60)}`,
+    'google client secret': `GOCSPX-${letters(28)}`,
+    atlassian: `ATATT3${letters(180)}`,
+    groq: `gsk_${letters(52)}`,
+    xai: `xai-${letters(80)}`,
+    perplexity: `pplx-${letters(48)}`,
+    replicate: `r8_${letters(37)}`,
+    tailscale: `tskey-auth-${letters(16)}-${letters(32)}`,
+    rubygems: `rubygems_${hex(48)}`,
+    circleci: `CCIPAT_${letters(22)}_${hex(40)}`,
+    age: `AGE-SECRET-KEY-1${letters(58, '023456789ACDEFGHJKLMNPQRSTUVWXYZ')}`,
+    grafana: `glsa_${letters(32)}_${hex(8)}`,
+    'new relic': `NRAK-${letters(27, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789')}`,
+    notion: `ntn_${letters(46)}`,
+    figma: `figd_${letters(40)}`,
+    postman: `PMAK-${hex(24)}-${hex(34)}`,
+    terraform: `${letters(14)}.atlasv1.${letters(67)}`,
+    resend: `re_${letters(8)}_${letters(24)}`,
     'in the middle of text': `Authorization: Bearer ghp_${letters(36)} (mine)`,
   }
   for (const [name, value] of Object.entries(corpus)) {
@@ -138,7 +199,7 @@ describe('values that look like credentials, under an innocent name', () => {
       const value = seed.repeat(Math.ceil(1_000_000 / seed.length)).slice(0, 1_000_000)
       const began = performance.now()
       scrubEnvironment({ PLAIN: value })
-      expect(performance.now() - began, JSON.stringify(seed.slice(0, 20))).toBeLessThan(2000)
+      expect(performance.now() - began, JSON.stringify(seed.slice(0, 20))).toBeLessThan(1000)
     }
   })
 })
@@ -232,6 +293,16 @@ const DEVELOPER = {
   BASH_COMPAT: '5.1',
   GPG_TTY: '/dev/pts/3',
   HOSTNAME: 'laptop',
+  // They only sound or look like something else.
+  SSH_URL: 'ssh://git@forge.example/o/r.git',
+  SENTRY_DSN: 'https://0123456789abcdef0123456789abcdef@o1.ingest.sentry.io/1',
+  DESCRIPTION: 'Basic authentication, or a bearer that nobody-has-ever-seen',
+  SUDO_PROMPT: '[sudo] password for %p: ',
+  TEMPLATE: 'postgres password=$PASSWORD user=app',
+  SEARCH_URL: 'https://example.com/?token=short&auth=1',
+  PYTHONPATH: '/home/u/src/app',
+  LD_LIBRARY_PATH: '/opt/lib',
+  LESSOPEN: '| /usr/bin/lesspipe %s',
 }
 
 describe('what a developer needs', () => {

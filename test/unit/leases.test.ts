@@ -68,8 +68,12 @@ describe('issuing', () => {
   })
 
   it('records a refusal as a denied lease with its entry', async () => {
-    await expect(issue(context, OPERATOR, { ...ask, isolation: 'confine' })).rejects.toMatchObject({
+    await context.dispose()
+    context = await createContext(ledgerProvider(ledger), { isolation: 'confine' })
+    await expect(issue(context, OPERATOR, { ...ask, isolation: 'mask' })).rejects.toMatchObject({
       code: 'isolation_unavailable',
+      message: 'template "dev" asks for isolation "confine", the task would run at "mask"',
+      hint: expect.stringContaining('broker doctor says what "confine" needs'),
     })
     const [denied] = await context.store.read.leases({ live: false, limit: 10 })
     expect(denied).toMatchObject({ state: 'denied', endReason: 'denied', grants: [] })

@@ -4,6 +4,7 @@ import { acknowledge } from '../../src/broker/acknowledge.ts'
 import { connect } from '../../src/broker/connect.ts'
 import { issue } from '../../src/broker/issue.ts'
 import { Proxies } from '../../src/daemon/proxies.ts'
+import { TaskFolders } from '../../src/daemon/tasks/folders.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { createContext, OPERATOR, type TestContext } from '../fixtures/context.ts'
 import { type Guarded, GuardedTask } from '../fixtures/guarded.ts'
@@ -50,7 +51,7 @@ beforeEach(async () => {
   const staging = { name: 'staging', protected: false, bindings: { main } }
   Object.assign(policy.configuration.environments, { staging })
   Object.assign(context, { policy: async () => policy })
-  proxies = new Proxies(join(context.folder, 'run'), context.log)
+  proxies = new Proxies(new TaskFolders(join(context.folder, 'run')), context.log)
   await connect(context, {
     provider: 'tickets',
     name: 'tickets-main',

@@ -30,6 +30,7 @@ export async function openTaskProxy(
     gate,
     notAfter: lease.expiresAt,
     judgeMs: task.judgeMs,
+    confined: plan.walls === 'confine',
     over: () => gate.close(),
   })
   return { ...open, gitHeaders: task.grants.flatMap(gitHeaders) }

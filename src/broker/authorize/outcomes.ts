@@ -1,6 +1,6 @@
 import type { NewEntry } from '../../audit/entry.ts'
 import type { Context } from '../context.ts'
-import { writeSparing } from './spare.ts'
+import { recordSparing } from './spare.ts'
 
 const DELAY_MS = 50
 const MOST = 500
@@ -36,10 +36,13 @@ export class Outcomes {
     this.#waiting = []
     if (entries.length === 0) return this.#written
     // Writes become durable in their order: whoever waits for the last has waited for all.
-    this.#written = writeSparing(this.#context, async (writer) => {
-      for (const entry of entries) await writer.append(entry)
-    }).catch((error: unknown) =>
-      this.#context.log.error(`${entries.length} outcomes could not be recorded`, error),
+    this.#written = recordSparing(
+      this.#context,
+      entries.map((entry) => ({ entry })),
+    ).then(
+      () => {},
+      (error: unknown) =>
+        this.#context.log.error(`${entries.length} outcomes could not be recorded`, error),
     )
     return this.#written
   }

@@ -1,11 +1,13 @@
 import type { JsonObject } from '../../lib/json.ts'
 import type { EngineRefusal, JudgedRequest, Outcome, Target } from '../../proxy/gate.ts'
+import type { RequestRecord } from '../../store/records.ts'
+import type { Writer } from '../../store/store.ts'
 import { useApproval } from '../approval/use.ts'
 import type { Context } from '../context.ts'
 import { type Denial, Denied } from './denial.ts'
 import { Outcomes } from './outcomes.ts'
 import type { PlacedOperation } from './places.ts'
-import { writeSparing } from './spare.ts'
+import { recordSparing, writeSparing } from './spare.ts'
 import type { Task, TaskGrant } from './task.ts'
 import { operationFacts, type RuledOperation } from './words.ts'
 
@@ -57,18 +59,23 @@ export class Records {
     }
     // Earlier outcomes go along in the same commit rather than in one of their own.
     void this.#outcomes.flush()
-    await writeSparing(this.#context, async (writer) => {
-      // By the clock as well: whoever ends leases may be late, after a sleep for instance.
-      const over = this.#context.now() >= this.#task.expiresAt
-      if (over || (await writer.state(lease)) !== 'active') throw ended(lease)
-      if (approval !== null) {
-        await useApproval(this.#context, writer, approval.id, lease, approval.binding)
-      }
-      await writer.append({ type: 'request.allowed', lease, data })
-      if (grant) {
-        await writer.countRequest(lease, grant.name, approval === null ? 'allowed' : 'approved')
-      }
-    })
+    // By the clock as well: whoever ends leases may be late, after a sleep for instance.
+    if (this.#context.now() >= this.#task.expiresAt) throw ended(lease)
+    const entry = { type: 'request.allowed', lease, data } as const
+    const counted = approval === null ? 'allowed' : 'approved'
+    const count = grant && ({ lease, grant: grant.name, counted } as const)
+    const record = { entry, whileActive: lease, ...(count !== null && { count }) }
+    const written =
+      approval === null
+        ? await recordSparing(this.#context, [record])
+        : await writeSparing(this.#context, async (writer) => {
+            // Before anything else: of a lease that has ended no approval is used up.
+            if ((await writer.state(lease)) !== 'active') return false
+            await useApproval(this.#context, writer, approval.id, lease, approval.binding)
+            await append(writer, record)
+            return true
+          })
+    if (!written) throw ended(lease)
     // The connection is there already, or over by now.
     if (message === undefined) this.#open.set(request.id, grant?.name ?? null)
   }
@@ -97,22 +104,27 @@ export class Records {
       ...(denial.approval !== undefined && { approval: denial.approval }),
       ...(fingerprint !== undefined && { fingerprint }),
     }
-    await writeSparing(this.#context, async (writer) => {
-      await writer.append({ type: 'request.denied', lease, data })
-      if (grant) await writer.countRequest(lease, grant.name, 'denied')
-      if (fingerprint !== undefined) {
-        await writer.noteForeign(lease, request.host, fingerprint, this.#context.now())
-      }
-    })
+    const entry = { type: 'request.denied', lease, data } as const
+    const count = grant && ({ lease, grant: grant.name, counted: 'denied' } as const)
+    const record = count ? { entry, count } : { entry }
+    const recording =
+      fingerprint === undefined
+        ? recordSparing(this.#context, [record])
+        : writeSparing(this.#context, async (writer) => {
+            await append(writer, record)
+            await writer.noteForeign(lease, request.host, fingerprint, this.#context.now())
+          })
+    await recording
       // A refusal that cannot be recorded is still a refusal.
       .catch((error: unknown) => this.#context.log.error('a refusal could not be recorded', error))
   }
 
   async egressDenied({ host, port, from }: Target, code: string): Promise<void> {
     const data = { host, port, from, code, verdict: 'denied' }
-    await writeSparing(this.#context, (writer) =>
-      writer.append({ type: 'egress.denied', lease: this.#task.lease, data }),
-    ).catch((error: unknown) => this.#context.log.error('a refusal could not be recorded', error))
+    const entry = { type: 'egress.denied', lease: this.#task.lease, data } as const
+    await recordSparing(this.#context, [{ entry }]).catch((error: unknown) =>
+      this.#context.log.error('a refusal could not be recorded', error),
+    )
   }
 
   /** What the engine turned away by itself; its words name at most a host. */
@@ -155,6 +167,11 @@ export class Records {
   flush(): Promise<void> {
     return this.#outcomes.flush()
   }
+}
+
+async function append(writer: Writer, { entry, count }: RequestRecord): Promise<void> {
+  await writer.append(entry)
+  if (count) await writer.countRequest(count.lease, count.grant, count.counted)
 }
 
 function whereOf(request: JudgedRequest, message: number | undefined): JsonObject {

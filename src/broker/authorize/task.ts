@@ -54,6 +54,8 @@ export interface ProxyOrder {
   readonly notAfter: number
   /** The longest that one question to the gate may take, a person's decision included. */
   readonly judgeMs: number
+  /** The task has no network: its proxy listens on a unix socket in the lease's folder. */
+  readonly confined: boolean
   /** Called when the last socket is closed. */
   readonly over: () => Promise<void>
 }

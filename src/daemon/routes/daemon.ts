@@ -4,6 +4,7 @@ import type { Context } from '../../broker/context.ts'
 import { examine } from '../../broker/examine.ts'
 import { narrowness } from '../../broker/narrowness.ts'
 import { Secret } from '../../lib/secret.ts'
+import { selfProtection } from '../self-protection.ts'
 import type { Server } from '../server.ts'
 
 export function addDaemonRoutes(
@@ -22,7 +23,8 @@ export function addDaemonRoutes(
 
   server.add('doctor', async ({ request }): Promise<DoctorReport> => {
     const { probe } = doctorQuery.parse(request.query)
-    const sections = await examine(context)
+    const own = { title: 'daemon', findings: selfProtection() }
+    const sections = [own, ...(await examine(context))]
     return { sections: probe ? [...sections, ...(await narrowness(context, { probe }))] : sections }
   })
 

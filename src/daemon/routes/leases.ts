@@ -11,10 +11,15 @@ import { hasEnded } from '../../core/transitions.ts'
 import { BrokerError } from '../../errors.ts'
 import { isLeaseId, type LeaseId } from '../../lib/ids.ts'
 import { IdempotencyKeys } from '../idempotency.ts'
-import type { Server } from '../server.ts'
+import type { Call, Server } from '../server.ts'
 import { leaseView } from '../views.ts'
 
-export function addLeaseRoutes(server: Server, context: Context, socket: string): void {
+/** `socketOf`: where the caller of a request finds us again. */
+export function addLeaseRoutes(
+  server: Server,
+  context: Context,
+  socketOf: (call: Call) => string,
+): void {
   const keys = new IdempotencyKeys(context)
   server.add('listLeases', async ({ caller, request }): Promise<LeaseList> => {
     const query = leaseQuery.parse(request.query)
@@ -36,15 +41,20 @@ export function addLeaseRoutes(server: Server, context: Context, socket: string)
     leaseView(await find(context, caller, request.params)),
   )
 
-  server.add('issueLease', async ({ caller, request, reply }): Promise<IssuedLease> => {
+  server.add('issueLease', async (call): Promise<IssuedLease> => {
+    const { caller, request, reply } = call
     const wish = leaseRequest.parse(request.body)
     const key = request.headers['idempotency-key']
     const issued = await keys.once(caller, key, request.body, () => issue(context, caller, wish))
     reply.code(201)
     return {
       lease: leaseView(issued.lease),
-      variables: { ...issued.variables.reveal(), BROKER_SOCKET: socket },
+      variables: {
+        ...issued.variables.reveal(),
+        BROKER_SOCKET: issued.place?.socket ?? socketOf(call),
+      },
       proxy: issued.proxy,
+      place: issued.place,
     }
   })
 

@@ -12,8 +12,8 @@ export interface TokenReading {
   readonly jwks: () => Promise<JsonObject>
 }
 
-/** The OAuth endpoints that exist locally: metadata (RFC 8414), keys, introspection (7662), revocation (7009). */
-export function addOauthRoutes(server: Server, context: Context, reading: TokenReading): void {
+/** What anybody may ask, to check our tokens by: metadata (RFC 8414) and keys. */
+export function addKeyRoutes(server: Server, context: Context, reading: TokenReading): void {
   const { origin } = new URL(context.issuer)
   server.add('jwks', () => reading.jwks())
 
@@ -25,6 +25,11 @@ export function addOauthRoutes(server: Server, context: Context, reading: TokenR
     response_types_supported: [],
     grant_types_supported: [],
   }))
+}
+
+/** The OAuth endpoints that exist locally: those above, introspection (7662) and revocation (7009). */
+export function addOauthRoutes(server: Server, context: Context, reading: TokenReading): void {
+  addKeyRoutes(server, context, reading)
 
   server.add('introspect', async ({ request, reply }) => {
     const { token } = tokenForm.parse(request.body)

@@ -5,7 +5,7 @@ export interface Unavailable {
   readonly reason: string
   /** How to get it. */
   readonly hint: string
-  /** What bubblewrap said: for the debug log. */
+  /** What bubblewrap said: not for people, since it is not in our words. */
   readonly said: string
 }
 
@@ -50,7 +50,7 @@ export function diagnose(
   }
   return because(
     'bubblewrap could not build the walls of the task',
-    'see broker daemon logs for what it said',
+    'run bwrap --unshare-all --ro-bind / / true: what it says names the reason',
   )
 }
 

@@ -6,6 +6,7 @@ import {
   readlinkSync,
   readSync,
   realpathSync,
+  statSync,
 } from 'node:fs'
 
 export type Kind = 'file' | 'folder' | 'link' | 'socket' | 'other'
@@ -16,6 +17,8 @@ export interface Entry {
   readonly mode: number
   /** Names that this file has: more than one is a hard link. */
   readonly names: number
+  /** The same for each of these names, and for no other file. */
+  readonly file: string
 }
 
 /**
@@ -36,15 +39,27 @@ export interface FileView {
 
 const LARGEST_TEXT_BYTES = 256 * 1024
 
+/** One for all: to clear a new one for each file costs more than to read it. */
+let scratch: Buffer | undefined
+
 /** The files of this machine, as the caller may see them. */
 export const hostFiles: FileView = {
   entry: (path) =>
     attempt(() => {
       const found = lstatSync(path, { throwIfNoEntry: false })
-      return found && { kind: kindOf(found), mode: found.mode & 0o7777, names: found.nlink }
+      return (
+        found && {
+          kind: kindOf(found),
+          mode: found.mode & 0o7777,
+          names: found.nlink,
+          file: `${found.dev} ${found.ino}`,
+        }
+      )
     }),
   target: (path) => attempt(() => readlinkSync(path)),
-  real: (path) => attempt(() => realpathSync.native(path)),
+  // Most of what is asked for is not there, and to throw an error takes longer than to look.
+  real: (path) =>
+    attempt(() => statSync(path, { throwIfNoEntry: false }) && realpathSync.native(path)),
   list: (path) =>
     attempt(() =>
       readdirSync(path, { withFileTypes: true }).map((entry) => ({
@@ -74,8 +89,8 @@ function start(path: string): string | undefined {
   if (!lstatSync(path).isFile()) return undefined
   const fd = openSync(path, 'r')
   try {
-    const bytes = Buffer.alloc(LARGEST_TEXT_BYTES)
-    return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0))
+    scratch ??= Buffer.allocUnsafeSlow(LARGEST_TEXT_BYTES)
+    return scratch.toString('utf8', 0, readSync(fd, scratch, 0, scratch.length, 0))
   } finally {
     closeSync(fd)
   }

@@ -2,6 +2,7 @@ import type { FileView } from './file-view.ts'
 import { filteredGit } from './filtered-git.ts'
 import { filteredSettings, filteredShell } from './filtered-text.ts'
 import allow from './home-allow.json' with { type: 'json' }
+import { INSIDE } from './inside-terms.ts'
 import { fresh, type Mount, readOnly, writable } from './mounts.ts'
 import { isWithin } from './paths.ts'
 
@@ -46,13 +47,18 @@ export function homeParts(files: FileView, places: HomePlaces): HomeParts {
       mounts.push(readOnly(`${home}/${name}`, copy))
     }
   }
-  const caches = allow.caches.map(
-    (name) => [`${home}/${name}`, `${places.caches}/${name}`] as const,
-  )
-  mounts.push(...caches.map(([path, from]) => writable(path, from)))
+  // One mount and links into it: each mount costs a quarter of a millisecond at every start.
+  mounts.push(writable(CACHES, places.caches))
+  for (const name of allow.caches) {
+    mounts.push({ kind: 'link', path: `${home}/${name}`, target: `${CACHES}/${name}` })
+  }
   for (const name of places.agentState) mounts.push(...shown(files, home, name, writable))
-  return { mounts, copies, folders: caches.map(([, from]) => from) }
+  const folders = [places.caches, ...allow.caches.map((name) => `${places.caches}/${name}`)]
+  return { mounts, copies, folders }
 }
+
+/** Where the project's caches are inside. */
+const CACHES = `${INSIDE}/caches`
 
 const FILTERS = [
   [allow.filteredGit, filteredGit],

@@ -1,10 +1,17 @@
-/** What `startInside` outside and the program inside have to agree on. */
+/** What `openInside` outside and the program inside have to agree on. */
 
-/** Where the program inside says what became of the command: one line. */
-export const REPORT_FD = 5
+/** Where our own things are inside. */
+export const INSIDE = '/run/broker'
+
+/**
+ * A socket between the two. The program inside is told by one line what to run, and answers by one
+ * line what became of it.
+ */
+export const ORDER_FD = 5
 
 export const STARTED = 'started'
 
+/** In its arguments: known before the command is. */
 export interface InsideTerms {
   /** Addresses of the loopback that lead to unix sockets. None of them is a secret. */
   readonly relays: readonly {
@@ -12,18 +19,12 @@ export interface InsideTerms {
     readonly port: number
     readonly path: string
   }[]
-  /** Variables of the command that Node itself would obey at its start, at a cost. */
-  readonly variables: Readonly<Record<string, string>>
-  readonly command: { readonly path: string; readonly name: string }
 }
 
-/** Kept from our own Node, which they would slow down or change, and given to the command. */
-export const HELD_BACK: readonly string[] = [
-  'NODE_USE_ENV_PROXY',
-  'NODE_EXTRA_CA_CERTS',
-  'NODE_OPTIONS',
-  'NODE_COMPILE_CACHE',
-  'NODE_V8_COVERAGE',
-  'NODE_DEBUG',
-  'NODE_PATH',
-]
+/** The line: it holds the command's whole environment, so it is in no argument and in no environment of ours. */
+export interface InsideOrder {
+  readonly path: string
+  readonly name: string
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+}

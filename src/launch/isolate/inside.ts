@@ -1,41 +1,59 @@
-// Runs first inside, for the whole of a task: opens the loopback addresses that lead out, starts the
-// command on our own standard streams, and becomes its exit status. It holds no secret and no right: a
-// task that kills it ends itself. Nothing but built-in modules, and these late: its start is waited for.
+// Runs first inside, for the whole of a task: opens the loopback addresses that lead out, waits for its
+// order, starts the command on our own standard streams, and becomes its exit status. It keeps no secret
+// and has no right: a task that kills it ends itself. Nothing but built-in modules, and these late: its start
+// is waited for.
 import { constants } from 'node:os'
 import { FORWARDED } from '../child.ts'
-import { type InsideTerms, REPORT_FD, STARTED } from './inside-terms.ts'
-import { openRelay } from './relay.ts'
+import { type InsideOrder, type InsideTerms, ORDER_FD, STARTED } from './inside-terms.ts'
+import { openRelay, type Relay } from './relay.ts'
 
 const BROKER_FAILED = 125
 
 async function main(): Promise<void> {
-  const [json = '', ...args] = process.argv.slice(2)
-  const terms = JSON.parse(json) as InsideTerms
+  const terms = JSON.parse(process.argv[2] ?? '') as InsideTerms
   // What a person types reaches the command directly, what they send to us is sent there by `exec`.
   for (const signal of FORWARDED) process.on(signal, () => {})
+  const { spawn } = process.getBuiltinModule('node:child_process') // while nobody waits for us
   try {
-    await Promise.all(terms.relays.map(openRelay))
+    await Promise.all(terms.relays.map((relay) => openRelay(relay, isAlone(relay, terms.relays))))
   } catch (error) {
     return fail(`an address inside cannot be opened (${codeOf(error)})`)
   }
-  run(terms, args)
+  const line = readOrder()
+  // Nobody is left who would want anything run.
+  if (line === undefined) process.exit(BROKER_FAILED)
+  run(spawn, JSON.parse(line) as InsideOrder)
 }
 
-function run({ command, variables }: InsideTerms, args: readonly string[]): void {
-  const { spawn } = process.getBuiltinModule('node:child_process')
-  const child = spawn(command.path, args, {
-    argv0: command.name,
-    env: { ...process.env, ...variables },
-    stdio: 'inherit',
-  })
-  child.once('error', (error) => {
-    report(codeOf(error))
-    process.exit(BROKER_FAILED)
-  })
+/** Nobody else is at its port: then any address of the loopback will do, and none has to be looked up. */
+function isAlone({ host, port }: Relay, relays: readonly Relay[]): boolean {
+  return host.startsWith('127.') && relays.filter((other) => other.port === port).length === 1
+}
+
+function run(
+  spawn: typeof import('node:child_process').spawn,
+  { path, name, args, env }: InsideOrder,
+): void {
+  const child = spawn(path, args, { argv0: name, env, stdio: 'inherit' })
+  child.once('error', (error) => fail(codeOf(error)))
   child.once('spawn', () => report(STARTED))
   child.once('exit', (code, signal) => {
     process.exit(code ?? 128 + (signal === null ? 127 : constants.signals[signal]))
   })
+}
+
+/** One line, waited for; `undefined` at the end of the stream. */
+function readOrder(): string | undefined {
+  const { readSync } = process.getBuiltinModule('node:fs')
+  const parts: Buffer[] = []
+  const bytes = Buffer.allocUnsafe(64 * 1024)
+  for (;;) {
+    const count = readSync(ORDER_FD, bytes)
+    if (count === 0) return undefined
+    const part = Buffer.from(bytes.subarray(0, count))
+    parts.push(part)
+    if (part.at(-1) === 0x0a) return Buffer.concat(parts).toString('utf8')
+  }
 }
 
 function fail(why: string): void {
@@ -45,8 +63,8 @@ function fail(why: string): void {
 
 function report(line: string): void {
   const { writeSync, closeSync } = process.getBuiltinModule('node:fs')
-  writeSync(REPORT_FD, `${line}\n`)
-  closeSync(REPORT_FD)
+  writeSync(ORDER_FD, `${line}\n`)
+  closeSync(ORDER_FD)
 }
 
 function codeOf(error: unknown): string {

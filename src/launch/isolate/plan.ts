@@ -1,16 +1,17 @@
 import { taskVariables } from './environment.ts'
 import type { FileView } from './file-view.ts'
 import { homeParts } from './home.ts'
-import type { InsideTerms } from './inside-terms.ts'
+import { INSIDE, type InsideTerms } from './inside-terms.ts'
 import type { IsolatedLevel } from './level.ts'
-import { fresh, type Mount, mountArguments, readOnly, shows } from './mounts.ts'
+import { fresh, type Mount, mountArguments, readOnly, shows, writable } from './mounts.ts'
 import { isWithin } from './paths.ts'
 import { refuseWorkTree } from './refuse-work-tree.ts'
 import { secretFiles } from './secret-files.ts'
 import { startUpCopies } from './start-up-files.ts'
 import { systemCallFilter } from './syscalls.ts'
 import { certificateMounts, etcMasks, procMasks, systemMounts } from './system.ts'
-import { workTreeParts } from './work-tree.ts'
+import { hostsText } from './ways-out.ts'
+import { workTreeParts, writablePaths } from './work-tree.ts'
 
 export interface IsolationFacts {
   readonly level: IsolatedLevel
@@ -41,10 +42,14 @@ export interface IsolationFacts {
     readonly port: number
     readonly from: string
   }[]
+  /** Host names that lead to addresses inside: those of `relays`. */
+  readonly names: readonly { readonly name: string; readonly address: string }[]
   /** `process.arch`, and whether programs may type into their terminal (`terminalInput`). */
   readonly machine: string
   readonly terminalInput: boolean
-  /** Unix sockets to let in: outside → inside. */
+  /** Folders of the lease that variables name, at their own place. Absolute. */
+  readonly ownFolders: readonly { readonly path: string; readonly writable: boolean }[]
+  /** Unix sockets to let in, or folders that hold nothing else: outside → inside. */
   readonly sockets: readonly { readonly from: string; readonly path: string }[]
   /** `--allow-write`, absolute. */
   readonly allowWrite: readonly string[]
@@ -70,14 +75,13 @@ export interface IsolationPlan {
   readonly folders: readonly string[]
   /** Files of the work tree that read as empty: for `watchMasks`. */
   readonly masked: readonly string[]
+  /** Paths of the work tree that the task may read and not write. */
+  readonly held: readonly string[]
   /** Paths whose changes are to be told at the end: for `runLaterState`. */
   readonly runLater: readonly string[]
   /** Sentences for the person: what could not be seen to. */
   readonly remarks: readonly string[]
 }
-
-/** Where our own things are inside. */
-export const INSIDE = '/run/broker'
 
 const NO_TERMINAL =
   'the task has no terminal of its own: this kernel lets programs type into one, and job control is lost'
@@ -107,17 +111,19 @@ export function planIsolation(facts: IsolationFacts, files: FileView): Isolation
   const copies = `${facts.leaseFolder}/inside`
   const empty = `${copies}/empty`
   const found = secretFiles(files, root)
-  const allowWrite = facts.allowWrite.map((path) => files.real(path) ?? path)
+  const allowWrite = writablePaths(files, facts.allowWrite)
   const sockets = facts.sockets.map(({ path }) => path)
-  const tree = workTreeParts(files, { root, found, empty, allowWrite, sockets })
+  const tree = workTreeParts(files, { root, found, copies, empty, allowWrite, sockets })
   const person = homeParts(files, { ...facts, home, copies, caches: facts.cacheFolder })
   const machine = startUpCopies(files, copies)
+  const hosts = hostsCopy(facts, files, copies)
   const base: Mount[] = [
     ...systemMounts(files),
     ...procMasks(files, facts.uid),
     ...machine.mounts,
     ...etcMasks(files, facts.uid, empty),
     ...(facts.trust ? certificateMounts(files, facts.trust.bundleFile) : []),
+    ...hosts.mounts,
     ...linkTo(facts.home, home),
     ...person.mounts,
     ...linkTo(facts.workTree, root),
@@ -148,9 +154,16 @@ export function planIsolation(facts: IsolationFacts, files: FileView): Isolation
       files.real(facts.cwd) ?? facts.cwd,
     ],
     variables: taskVariables(facts),
-    copies: new Map([...person.copies, ...machine.copies, [empty, '']]),
+    copies: new Map([
+      ...person.copies,
+      ...machine.copies,
+      ...hosts.copies,
+      ...tree.copies,
+      [empty, ''],
+    ]),
     folders: person.folders,
     masked: tree.masked,
+    held: tree.held,
     runLater: tree.runLater,
     remarks: [...found.remarks, ...(newSession ? [NO_TERMINAL] : [])],
   }
@@ -158,6 +171,16 @@ export function planIsolation(facts: IsolationFacts, files: FileView): Isolation
 
 function linkTo(name: string, real: string): Mount[] {
   return name === real ? [] : [{ kind: 'link', path: name, target: real }]
+}
+
+function hostsCopy(facts: IsolationFacts, files: FileView, folder: string) {
+  const path = files.real('/etc/hosts')
+  if (facts.level !== 'confine' || facts.names.length === 0 || path === undefined) {
+    return { mounts: [], copies: [] }
+  }
+  const copy = `${folder}/hosts`
+  const text = hostsText(files.text(path) ?? '', facts.names)
+  return { mounts: [readOnly(path, copy)], copies: [[copy, text] as const] }
 }
 
 /** Our program and its Node, the roots, the sockets: each at the place where the task looks for it. */
@@ -170,6 +193,7 @@ function ownMounts(facts: IsolationFacts, files: FileView): Mount[] {
     ...(runtime?.startsWith('/run/') ? [fresh(runtime, 0o700)] : []),
     ...(facts.trust ? [facts.trust.bundleFile, facts.trust.addedFile].map((f) => readOnly(f)) : []),
     ...facts.sockets.map(({ from, path }) => readOnly(path, from)),
+    ...facts.ownFolders.map((own) => (own.writable ? writable : readOnly)(own.path)),
   ]
 }
 

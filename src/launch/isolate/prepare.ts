@@ -25,9 +25,14 @@ export function prepare(plan: IsolationPlan): void {
   }
 }
 
+/** Of one part of a path, on all common file systems. */
+const LONGEST_NAME = 255
+
 /** A folder per project below the broker's, whose name says which and cannot be another's. */
 export function projectFolder(base: string, workTree: string): string {
+  const name = encodeURIComponent(workTree)
+  if (name.length <= LONGEST_NAME) return join(base, name)
+  // Only now: to load it takes as long as half of the plan.
   const { createHash } = process.getBuiltinModule('node:crypto')
-  const name = createHash('sha256').update(workTree).digest('hex').slice(0, 24)
-  return join(base, name)
+  return join(base, `sha256-${createHash('sha256').update(workTree).digest('hex')}`)
 }

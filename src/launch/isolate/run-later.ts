@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import type { FileView } from './file-view.ts'
 import { nameMatcher } from './paths.ts'
 import tree from './work-tree.json' with { type: 'json' }
@@ -20,7 +19,9 @@ export function runLaterPaths(
   repositories: readonly string[],
 ): readonly string[] {
   const paths = AT_THE_TOP.map((name) => `${root}/${name}`)
-  for (const repository of [...repositories, ...repositories.flatMap((r) => modules(files, r))]) {
+  // Also where there is none yet: a task can make it, and it works from then on.
+  const all = new Set([`${root}/.git`, ...repositories])
+  for (const repository of [...all, ...repositories.flatMap((r) => modules(files, r))]) {
     paths.push(...IN_REPOSITORY.map((name) => repository + name.slice('.git'.length)))
   }
   return [...new Set(paths)]
@@ -44,7 +45,7 @@ function modules(files: FileView, repository: string): string[] {
   return found
 }
 
-/** What stands in such paths, to be compared at the end of the task. */
+/** What stands in such paths, to be compared at the end of the task: as it is, since to load a digest takes longer. */
 export type RunLaterState = ReadonlyMap<string, string>
 
 export function runLaterState(files: FileView, paths: readonly string[]): RunLaterState {
@@ -65,13 +66,9 @@ function remember(files: FileView, path: string, state: Map<string, string>, dep
   const entry = files.entry(path)
   if (entry === undefined) return
   const content = entry.kind === 'link' ? files.target(path) : files.text(path)
-  state.set(path, `${entry.kind} ${entry.mode} ${digest(content ?? '')}`)
+  state.set(path, `${entry.kind} ${entry.mode} ${content ?? ''}`)
   if (entry.kind !== 'folder' || depth >= DEEPEST) return
   for (const { name } of files.list(path)) {
     if (!isBulk(name)) remember(files, `${path}/${name}`, state, depth + 1)
   }
-}
-
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('base64url')
 }

@@ -36,6 +36,7 @@ export function secretFiles(files: FileView, root: string): Found {
   const repositories: string[] = []
   const gitFiles: string[] = []
   const remarks: string[] = []
+  const others: string[] = []
   let seen = 0
   const folders: (readonly [path: string, depth: number])[] = [[root, 0]]
   for (const [folder, depth] of folders) {
@@ -52,19 +53,33 @@ export function secretFiles(files: FileView, root: string): Found {
         // A mask cannot be put on a link, and what it leads to may have any name.
         const real = files.real(path)
         if (real?.startsWith(`${root}/`) && files.entry(real)?.kind === 'file') secrets.push(real)
-      }
+      } else if (kind === 'file') others.push(path)
     }
     if (seen > MOST_ENTRIES) {
       remarks.push(`only ${seen} files of "${root}" were looked at for secrets`)
       break
     }
   }
+  const masked = [...new Set([...secrets, ...otherNames(files, secrets, others)])]
+  return { secrets: masked, sockets, repositories, gitFiles, remarks }
+}
+
+/**
+ * A mask is on a name, and what has several (hard links) would be read by another. Such files are rare, so
+ * only then is every file looked at. A name outside the work tree is not in the task.
+ */
+function otherNames(
+  files: FileView,
+  secrets: readonly string[],
+  others: readonly string[],
+): string[] {
+  const linked = new Set<string>()
   for (const path of secrets) {
-    if ((files.entry(path)?.names ?? 1) > 1) {
-      remarks.push(`"${path}" has another name that may be readable (a hard link)`)
-    }
+    const entry = files.entry(path)
+    if (entry !== undefined && entry.names > 1) linked.add(entry.file)
   }
-  return { secrets: [...new Set(secrets)], sockets, repositories, gitFiles, remarks }
+  if (linked.size === 0) return []
+  return others.filter((path) => linked.has(files.entry(path)?.file ?? ''))
 }
 
 function isSecret(files: FileView, path: string, name: string): boolean {

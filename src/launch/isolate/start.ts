@@ -1,36 +1,34 @@
 import type { ChildProcess } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import type { Writable } from 'node:stream'
+import type { Duplex, Writable } from 'node:stream'
 import { BrokerError } from '../../errors.ts'
 import { type Child, type ChildEnd, loadSpawn } from '../child.ts'
 import { isForeground } from '../foreground.ts'
 import { closeInherited } from './inherited.ts'
-import { HELD_BACK, type InsideTerms, REPORT_FD, STARTED } from './inside-terms.ts'
+import { INSIDE, type InsideOrder, type InsideTerms, ORDER_FD, STARTED } from './inside-terms.ts'
 import { FROM_TERMINAL, IGNORED_BY_BUBBLEWRAP } from './isolated-signals.ts'
-import { INSIDE, type IsolationPlan } from './plan.ts'
+import type { IsolationPlan } from './plan.ts'
 
-export interface InsideOptions {
-  readonly plan: IsolationPlan
-  /** Absolute. */
-  readonly bubblewrap: string
-  /** As for `startChild`. */
-  readonly path: string
-  readonly name: string
-  readonly args: readonly string[]
-  readonly env: Readonly<Record<string, string>>
+/** Walls that stand, and in them a program of ours that waits for its order. */
+export interface Opened {
+  /**
+   * Runs the command inside. As `startChild`: our standard streams, our process group and terminal, and
+   * `ended` with its status (128 + n for signal n). All its descendants end with it, and with us. Once
+   * only. Throws `isolation_unavailable` if the inside could not be built, and an error with `code`
+   * ENOENT, EACCES … if the command could not be started in it; nothing runs then.
+   */
+  run(order: InsideOrder): Promise<Child>
+  /** Takes it all down again. */
+  close(): void
 }
 
 /**
- * Runs the command inside. As `startChild`: our standard streams, our process group and terminal, and
- * `ended` with its status (128 + n for signal n). All its descendants end with it, and with us. The
- * plan's copies and folders must exist (`prepare`). Throws `isolation_unavailable` if the inside
- * could not be built, and an error with `code` ENOENT, EACCES … if the command could not be started
- * in it; nothing runs then.
+ * Begins to build the inside of the plan, which takes a while, and returns at once. Nothing of the
+ * task runs before `run`. The plan's copies and folders must exist (`prepare`). `bubblewrap` is absolute.
  */
-export async function startInside(options: InsideOptions): Promise<Child> {
-  const { plan } = options
-  const terms = termsOf(options)
+export function openInside(plan: IsolationPlan, bubblewrap: string): Opened {
   closeInherited()
+  const terms: InsideTerms = { relays: plan.relays }
   const child = loadSpawn()(
     '/bin/sh',
     [
@@ -39,39 +37,46 @@ export async function startInside(options: InsideOptions): Promise<Child> {
       // command with it, whatever the command makes of Ctrl-C. What is ignored stays so beyond `exec`, until
       // our Node inside sets everything back.
       `trap '' ${IGNORED_BY_BUBBLEWRAP.join(' ')}; exec "$0" "$@"`,
-      options.bubblewrap,
+      bubblewrap,
       ...bubblewrapArguments(plan),
       '--',
       `${INSIDE}/node`,
       `${INSIDE}/inside.cjs`,
       JSON.stringify(terms),
-      ...options.args,
     ],
-    {
-      env: environmentFor(options, terms),
-      stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', 'pipe'],
-    },
+    // Nothing of the task's: whoever may look at a process may read its environment.
+    { env: {}, stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', 'pipe'] },
   )
   const ended = new Promise<ChildEnd>((resolve) => {
     child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
   })
   const failed = new Promise<Error>((resolve) => child.once('error', resolve))
-  if (child.pid === undefined) throw await failed
-  feed(child, 3, listOf(plan.arguments))
-  feed(child, 4, plan.filter ?? Buffer.alloc(0))
-  const line = await reportOf(child)
-  if (line !== STARTED) throw await notStarted(line, ended)
-  return { pid: child.pid, ended, ...signalling(child, commandPid(child.pid)) }
+  const answer = child.pid === undefined ? Promise.resolve('') : answerOf(child)
+  if (child.pid !== undefined) {
+    feed(child, 3, listOf(plan.arguments))
+    feed(child, 4, plan.filter ?? Buffer.alloc(0))
+  }
+  return {
+    run: async (order) => {
+      if (child.pid === undefined) throw await failed
+      tell(child, { ...order, env: changed(order.env, plan.variables) })
+      const line = await answer
+      if (line !== STARTED) throw await notStarted(line, ended)
+      return { pid: child.pid, ended, ...signalling(child, commandPid(child.pid)) }
+    },
+    close: () => child.kill('SIGKILL'),
+  }
 }
 
-function termsOf({ plan, path, name, env }: InsideOptions): InsideTerms {
-  const variables = Object.fromEntries(
-    HELD_BACK.flatMap((held) => {
-      const value = env[held]
-      return value === undefined ? [] : [[held, value]]
-    }),
-  )
-  return { relays: plan.relays, variables, command: { path, name } }
+export interface InsideOptions extends InsideOrder {
+  readonly plan: IsolationPlan
+  readonly bubblewrap: string
+}
+
+/** Both at once. */
+export async function startInside({ plan, bubblewrap, ...order }: InsideOptions): Promise<Child> {
+  const { path, name, args, env } = order
+  return openInside(plan, bubblewrap).run({ path, name, args, env })
 }
 
 /** The list itself goes through a pipe: everybody may read a command line. */
@@ -83,13 +88,15 @@ export function listOf(args: readonly string[]): Buffer {
   return Buffer.from(args.map((argument) => `${argument}\0`).join(''))
 }
 
-function environmentFor({ plan, env }: InsideOptions, terms: InsideTerms): Record<string, string> {
+function changed(
+  env: Readonly<Record<string, string>>,
+  changes: IsolationPlan['variables'],
+): Record<string, string> {
   const result: Record<string, string> = { ...env }
-  for (const [name, value] of Object.entries(plan.variables)) {
+  for (const [name, value] of Object.entries(changes)) {
     if (value === undefined) delete result[name]
     else result[name] = value
   }
-  for (const name of Object.keys(terms.variables)) delete result[name]
   return result
 }
 
@@ -99,16 +106,28 @@ function feed(child: ChildProcess, fd: number, bytes: Uint8Array): void {
   pipe.end(bytes)
 }
 
-async function reportOf(child: ChildProcess): Promise<string> {
+function orderSocket(child: ChildProcess): Duplex {
   const pipes: readonly unknown[] = child.stdio
-  const pipe = pipes[REPORT_FD] as AsyncIterable<Buffer>
+  return pipes[ORDER_FD] as Duplex
+}
+
+function tell(child: ChildProcess, order: InsideOrder): void {
+  orderSocket(child).write(`${JSON.stringify(order)}\n`)
+}
+
+/** The line that comes back. Listened for from the start: it may end before it is told anything. */
+function answerOf(child: ChildProcess): Promise<string> {
+  const socket = orderSocket(child)
   let text = ''
-  try {
-    for await (const part of pipe) text += part.toString('latin1')
-  } catch {
-    // As good as its end.
-  }
-  return text.trimEnd()
+  return new Promise((resolve) => {
+    const end = () => resolve(text.trimEnd())
+    socket.on('data', (part: Buffer) => {
+      text += part.toString('latin1')
+      if (text.endsWith('\n')) end()
+    })
+    // As good as its end: it ended before it read, or was ended.
+    socket.on('error', end).once('close', end)
+  })
 }
 
 async function notStarted(line: string, ended: Promise<ChildEnd>): Promise<Error> {

@@ -33,6 +33,10 @@ export function createPostgres(): Provider {
     parseConnection: (connection) => void placeOf(connection),
     origin: (connection) => addressOf(placeOf(connection).server),
     variables: () => VARIABLES,
+    endpoints: (connection) => {
+      const { host, port } = placeOf(connection).server
+      return [{ host, port }]
+    },
     plan: (request, installId, connection) => ({
       ...recipeFor(request, installId, placeOf(connection).server),
     }),
@@ -48,8 +52,10 @@ export function createPostgres(): Provider {
       const login = await pools.use({ ...place, database }, world.signal, (session) =>
         mintRole(session, role, request, world),
       )
+      const host = request.hostInside?.(place.server.host) ?? place.server.host
+      const server = { ...place.server, host }
       return {
-        variables: new Secret(clientVariables(place.server, database, role, login.password)),
+        variables: new Secret(clientVariables(server, database, role, login.password)),
         handle: { oid: login.oid },
         expiresAt: request.notAfter,
         notes: login.notes,
