@@ -8,6 +8,7 @@ import { checkGrants } from './grants.ts'
 import { checkLimits } from './limits.ts'
 import { checkProviders, toDefinition } from './providers.ts'
 import type { ReadDocument } from './read.ts'
+import { checkWho } from './trust.ts'
 import { quoted } from './words.ts'
 
 export interface CompileResult {
@@ -39,6 +40,7 @@ export function compile(document: ReadDocument, world: CompileContext): CompileR
     findings.push(
       ...checkNames(template.name, content.templates[template.name]?.environments ?? [], names),
       ...checkLimits(template, known),
+      ...checkWho(template, content.templates[template.name]?.who ?? []),
       ...checkGrants(template, known, context),
     )
   }

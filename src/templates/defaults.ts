@@ -1,7 +1,15 @@
 import { ttlCap } from '../core/decide.ts'
-import type { Environment, GrantRule, Isolation, Template, Who } from '../core/template.ts'
+import type {
+  Environment,
+  GrantRule,
+  Isolation,
+  OidcRule,
+  Template,
+  Who,
+} from '../core/template.ts'
+import { presetCalled } from '../core/trust/presets.ts'
 import { parseDuration } from '../lib/duration.ts'
-import type { RuleDocument, TemplateDocument } from './schema.ts'
+import type { RuleDocument, TemplateDocument, WhoDocument } from './schema.ts'
 
 const TTL_MS = 30 * 60_000
 const MAX_TTL_MS = 4 * 3_600_000
@@ -46,10 +54,14 @@ function toEgress(egress: TemplateDocument['egress']): Template['egress'] {
   return [...new Set((egress as readonly string[]).map((host) => host.toLowerCase()))]
 }
 
-function toWho(who: NonNullable<TemplateDocument['who']>[number]): Who {
+function toWho(who: WhoDocument): Who {
   if (who === 'local') return { kind: 'local' }
-  const { issuer, audience, claims } = who.oidc
-  return { kind: 'oidc', issuer, audience: audience ?? null, claims: { ...claims } }
+  const { preset, audience } = who.oidc
+  // The schema has made sure that one of the two names it.
+  const issuer = who.oidc.issuer ?? (preset && presetCalled(preset).issuer) ?? ''
+  // Lists of values too: the stored type names single ones only, and nothing reads it but the trust rules.
+  const claims = { ...who.oidc.claims } as OidcRule['claims']
+  return { kind: 'oidc', issuer, audience: audience ?? null, claims }
 }
 
 function toRule({ allow = [], approve = [], deny = [] }: RuleDocument): GrantRule {

@@ -26,7 +26,9 @@ const RULES: Readonly<Record<string, string>> = {
   name: NAME_RULE,
   'grant-name': NAME_RULE,
   duration: `${DURATION_RULE}, and is more than nothing`,
-  issuer: 'an issuer is an https URL without query or password',
+  issuer:
+    'an issuer is an https URL without query or password, in lower case and without a default port',
+  'no-issuer': '"issuer" is missing: name it, or the preset github, gitlab or buildkite',
   'no-claims': 'name at least one claim: otherwise every token of this issuer is let in',
   'no-grants': 'name at least one grant: a template without any gives nothing',
 }
@@ -154,7 +156,8 @@ function insideOf(issue: ZodIssue): boolean {
 function unionChoice(path: Path): string {
   if (isOfProvider(path)) return providerChoice(path)
   if (path[2] === 'egress') return '"open" or a list of hosts'
-  return path.includes('claims') ? 'text, a number, true or false' : '"local" or an oidc rule'
+  if (!path.includes('claims')) return '"local" or an oidc rule'
+  return `text, a number, true or false${path.at(-2) === 'claims' ? ', or a list of those' : ''}`
 }
 
 function formatRule(path: Path): string {

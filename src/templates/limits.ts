@@ -17,7 +17,6 @@ export function checkLimits(
     ...checkTtl(template, guarded),
     ...checkEgress(template, guarded),
     ...checkIsolation(template, guarded),
-    ...checkWho(template),
   ]
 }
 
@@ -65,14 +64,4 @@ function checkIsolation(template: Template, guarded: Environment | undefined): F
   const message = `template ${quoted(template.name)} needs isolation mask or more, because ${why}: at scrub the agent can act as the approver (unconfined: true accepts that)`
   const path = ['templates', template.name, 'isolation']
   return [{ severity: 'error', message, path, at: 'value' }]
-}
-
-/** The rule is kept for a broker that can check such tokens; this one lets none of them in. */
-function checkWho(template: Template): Finding[] {
-  return template.who.flatMap((rule, index): Finding[] => {
-    if (rule.kind !== 'oidc') return []
-    const message = 'an oidc rule lets nobody in yet: this version cannot check such tokens'
-    const path = ['templates', template.name, 'who', index]
-    return [{ severity: 'warning', message, path, at: 'value' }]
-  })
 }

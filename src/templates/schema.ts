@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { isName, NAME } from '../core/names.ts'
 import { ISOLATIONS } from '../core/template.ts'
+import { issuerKind } from '../core/trust/issuer.ts'
+import { PRESET_NAMES, presetCalled } from '../core/trust/presets.ts'
 import { parseDuration } from '../lib/duration.ts'
 import { PROVIDER_KEYS, providerSchema } from './provider-schema.ts'
 
@@ -66,15 +68,32 @@ const rule = z.strictObject({
   deny: patterns.optional(),
 })
 
+const claim = z.union([z.string(), z.number(), z.boolean()])
+
 const oidc = z.strictObject({
-  issuer: z.string().refine(isIssuer, { params: { rule: 'issuer' } }),
-  audience: z.string().min(1).optional(),
+  preset: z.enum(PRESET_NAMES).optional().meta({
+    description: 'the CI system that signs: gives its issuer, and checks that the rule is narrow',
+  }),
+  issuer: z
+    .string()
+    .refine((text) => issuerKind(text) !== null, { params: { rule: 'issuer' } })
+    .optional()
+    .meta({ description: 'as the token has it, to the letter; the preset may give it' }),
+  audience: z.string().min(1).max(500).optional().meta({
+    description: "what aud has to be, alone; left out: the broker's public URL",
+  }),
   claims: z
-    .record(z.string(), z.union([z.string(), z.number(), z.boolean()]))
-    .refine((claims) => Object.keys(claims).length > 0, { params: { rule: 'no-claims' } }),
+    .record(z.string(), z.union([claim, z.array(claim).min(1).max(1000)]))
+    .refine((claims) => Object.keys(claims).length > 0, { params: { rule: 'no-claims' } })
+    .meta({ description: 'each with its exact value, or a list of those that are allowed' }),
 })
 
-const who = z.union([z.literal('local'), z.strictObject({ oidc })])
+const namedIssuer = oidc.superRefine(({ issuer, preset }, context) => {
+  if (issuer !== undefined || (preset && presetCalled(preset).issuer !== null)) return
+  context.addIssue({ code: 'custom', path: ['issuer'], params: { rule: 'no-issuer' } })
+})
+
+const who = z.union([z.literal('local'), z.strictObject({ oidc: namedIssuer })])
 
 const template = z.strictObject({
   description: z.string().max(1000).optional(),
@@ -119,14 +138,5 @@ export type BrokerDocument = z.output<typeof documentSchema>
 export type TemplateDocument = BrokerDocument['templates'][string]
 export type EnvironmentDocument = BrokerDocument['environments'][string]
 export type BindingDocument = z.output<typeof binding>
+export type WhoDocument = z.output<typeof who>
 export type RuleDocument = z.output<typeof rule>
-
-/** The issuer of an OIDC token: https, or plain http on this machine alone (tests). */
-function isIssuer(text: string): boolean {
-  if (!URL.canParse(text)) return false
-  const { protocol, hostname, username, password, search, hash } = new URL(text)
-  if (username || password || search || hash) return false
-  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname))
-}
-
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])

@@ -51,7 +51,7 @@ describe.skipIf(postgresMissing())('the main job, as typed', () => {
   const type = (line: string): Promise<Result> =>
     collect(spawn('/bin/sh', ['-c', line], { cwd: broker.folder, env, stdio: 'pipe' }))
 
-  const EXEC = 'broker exec --env staging --template staging-dev --'
+  const EXEC = 'broker exec --env staging --template staging-dev --isolation scrub --'
 
   it('stores the connection and says what it can do', async () => {
     const line = 'printf %s "$ADMIN_URL" | broker connect postgres pg-staging --secret-stdin'
@@ -129,7 +129,7 @@ describe.skipIf(postgresMissing())('the main job, as typed', () => {
     expect(shown.status).toBe(0)
     expect(shown.out).not.toContain(server.password)
     expect(shown.out).not.toContain('BROKER_HOME')
-    const wider = await type(`${EXEC} broker exec --env production -- true`)
+    const wider = await type(`${EXEC} broker exec --env production --isolation scrub -- true`)
     expect(wider.status).toBe(125)
     expect(await ledger.violations(broker)).toEqual([])
   })
