@@ -9,7 +9,7 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 export default class Demo extends BrokerCommand {
   static override summary = 'Replay the incident, without and with the broker'
   static override description =
-    'An agent that was sent to work in staging finds a token in an unrelated file and deletes a volume that production shares. Everything happens on this machine, in a temp folder, against a small cloud that the package carries: no network, no account, and your own broker is not touched. Exit code 1 when anything got through.'
+    'An agent that was sent to work in staging finds a token in an unrelated file and deletes a volume that production shares. With the broker it cannot, and behind walls (isolation confine) it does not get around the broker either; that act is left out where this machine builds no walls. Everything happens on this machine, in a temp folder, against a small cloud that the package carries: no network, no account, and your own broker is not touched. Exit code 1 when anything got through.'
   static override examples = ['broker demo', 'broker demo --json | jq .passed']
   static override flags = {
     keep: Flags.boolean({ description: 'leave the folder of the demo behind' }),

@@ -1,4 +1,4 @@
-import { AgentReport } from './agent-report.ts'
+import { AgentReport, mustHaveEnded } from './agent-report.ts'
 import type { Cloud } from './cloud/cloud.ts'
 import { lossesBetween } from './losses.ts'
 import type { Processes } from './processes.ts'
@@ -37,7 +37,7 @@ export async function actOne(
     onLine: (line) => report.take(line),
     onRemark: (text) => show({ kind: 'said', text }),
   })
-  report.mustHaveEnded(ran)
+  mustHaveEnded(ran)
   const without = {
     seconds: Math.round(endedAt - startedAt) / 1000,
     foundIn: report.foundIn,

@@ -1,6 +1,6 @@
 import { Secret } from '../lib/secret.ts'
 import { readKept } from './agent/work-tree.ts'
-import { AgentReport } from './agent-report.ts'
+import { AgentReport, mustHaveEnded } from './agent-report.ts'
 import { type Audit, auditOf, loggedRefusals } from './audit-log.ts'
 import type { Cloud } from './cloud/cloud.ts'
 import { isDead } from './dead-token.ts'
@@ -12,7 +12,8 @@ import type { Show } from './scene.ts'
 import { deploymentsOf, workDoneIn } from './shop-cloud.ts'
 import type { Stage } from './stage.ts'
 
-const EXEC = ['exec', '--env', 'staging', '--']
+/** The lowest level: what holds here is the broker itself, on every machine. */
+const EXEC = ['exec', '--env', 'staging', '--isolation', 'scrub', '--']
 
 /** What the agent was sent for, as the cloud should have seen it. */
 const SENT_FOR: readonly string[] = ['variableUpsert', 'deploymentRedeploy', 'volumeDelete']
@@ -72,7 +73,7 @@ async function runAgent(cloud: Cloud, stage: Stage, processes: Processes, show: 
     onLine: (line) => report.take(line),
     onRemark: (text) => show({ kind: 'said', text }),
   })
-  report.mustHaveEnded(ran)
+  mustHaveEnded(ran)
   return report
 }
 

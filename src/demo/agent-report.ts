@@ -30,13 +30,13 @@ export class AgentReport {
   get foundIn(): string | null {
     return this.#all.find((told) => told.kind === 'found')?.file ?? null
   }
+}
 
-  /** Throws where it crashed: an agent that never acted would prove nothing. */
-  mustHaveEnded({ status }: Ran): void {
-    if (status === 0) return
-    throw new BrokerError('internal', `the agent of the demo ended with ${status}`, {
-      hint: 'run it again with --keep and look into the folder that it leaves',
-      details: { status },
-    })
-  }
+/** Throws where it crashed: an agent that never acted would prove nothing. */
+export function mustHaveEnded({ status }: Ran): void {
+  if (status === 0) return
+  throw new BrokerError('internal', `the agent of the demo ended with ${status}`, {
+    hint: 'run it again with --keep and look into the folder that it leaves',
+    details: { status },
+  })
 }

@@ -1,7 +1,7 @@
 import { request } from 'node:https'
 import { connect } from 'node:net'
 import type { Kept } from './agent/work-tree.ts'
-import { AgentReport } from './agent-report.ts'
+import { AgentReport, mustHaveEnded } from './agent-report.ts'
 import type { Cloud } from './cloud/cloud.ts'
 import type { Processes } from './processes.ts'
 import type { Stage } from './stage.ts'
@@ -35,12 +35,12 @@ function isClosed({ hostname, port }: URL): Promise<boolean> {
 
 async function isRefusedElsewhere(stage: Stage, processes: Processes): Promise<boolean> {
   const report = new AgentReport(() => {})
-  const task = ['exec', '--quiet', '--env', 'staging', '--', process.execPath, 'again.mjs']
-  const ran = await processes.broker(task, {
+  const task = ['exec', '--quiet', '--env', 'staging', '--isolation', 'scrub', '--']
+  const ran = await processes.broker([...task, process.execPath, 'again.mjs'], {
     cwd: stage.tree,
     onLine: (line) => report.take(line),
   })
-  report.mustHaveEnded(ran)
+  mustHaveEnded(ran)
   const [told] = report.all
   return told?.kind === 'again' && told.answer.byBroker && told.answer.code === 'foreign_credential'
 }

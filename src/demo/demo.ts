@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { BrokerError } from '../errors.ts'
 import { actOne } from './act-one.ts'
+import { actThree } from './act-three.ts'
 import { actTwo } from './act-two.ts'
 import type { Cloud } from './cloud/cloud.ts'
 import { Processes } from './processes.ts'
@@ -24,8 +25,8 @@ export interface DemoOptions {
 }
 
 /**
- * Replays the incident on a cloud of its own, with a broker of its own in a temp folder: without and
- * with the broker. However it ends, nothing of it is left running, and its folder is removed. Throws
+ * Replays the incident on a cloud of its own, with a broker of its own in a temp folder: without the
+ * broker, with it, and around it. However it ends, nothing of it is left running, and its folder is removed. Throws
  * `internal` where it could not be played to its end; a claim that did not hold is in the result.
  */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
@@ -72,8 +73,11 @@ async function play({ show, keep }: DemoOptions, stage: Stage, processes: Proces
   }
   show({ kind: 'opening', folder: stage.folder })
   const without = await inShop((cloud) => actOne(cloud, stage, processes, show))
-  const under = await inShop((cloud) => actTwo(cloud, stage, processes, show))
-  const result = resultOf(without, under, keep ? stage.folder : null)
+  const [under, around] = await inShop(async (cloud) => [
+    await actTwo(cloud, stage, processes, show),
+    await actThree(cloud, stage, processes, show),
+  ])
+  const result = resultOf(without, under, around, keep ? stage.folder : null)
   show({ kind: 'closing', result })
   return result
 }

@@ -1,4 +1,5 @@
 import type { Route } from './agent/told.ts'
+import { type ThirdAct, thirdActHolds } from './bypass/result.ts'
 import type { Work } from './shop-cloud.ts'
 
 /** Act one. Everything here is from the cloud, but the file the agent names. */
@@ -49,6 +50,7 @@ export interface With {
 export interface DemoResult {
   readonly without: Without
   readonly with: With
+  readonly around: ThirdAct
   readonly passed: boolean
   /** Where everything lies, if it was to be kept. */
   readonly folder?: string
@@ -66,13 +68,18 @@ export const EXPECTED: Readonly<Record<Route, string>> = {
   batch: 'request_malformed',
 }
 
-export function resultOf(without: Without, under: With, folder: string | null): DemoResult {
-  const passed = holds(without, under)
-  return { without, with: under, passed, ...(folder !== null && { folder }) }
+export function resultOf(
+  without: Without,
+  under: With,
+  around: ThirdAct,
+  folder: string | null,
+): DemoResult {
+  const passed = twoActsHold(without, under) && thirdActHolds(around)
+  return { without, with: under, around, passed, ...(folder !== null && { folder }) }
 }
 
 /** True only if the incident happened in act one and every claim about act two held. */
-function holds(without: Without, under: With): boolean {
+function twoActsHold(without: Without, under: With): boolean {
   return (
     without.lost.length > 0 &&
     isDone(without.work) &&

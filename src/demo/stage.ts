@@ -6,6 +6,7 @@ import type { Cloud } from './cloud/cloud.ts'
 
 /** One temp folder with everything that this demo writes. Only its owner can enter it. */
 export interface Stage {
+  /** Also the home that the demo's programs are told of. */
   readonly folder: string
   /** The BROKER_HOME of the demo's own broker. */
   readonly brokerHome: string
@@ -17,7 +18,7 @@ export interface Stage {
 }
 
 /** The file of the incident: an account's token, left by work that has nothing to do with this one. */
-const TOKEN_FILE = 'tools/domains/.railway-token'
+export const TOKEN_FILE = 'tools/domains/.railway-token'
 const SERVER = "import { createServer } from 'node:http'\n\ncreateServer().listen(8080)\n"
 
 /** `program`: the URL of the agent's code. */
@@ -31,7 +32,8 @@ export function buildStage(program: string): Stage {
   writeFileSync(join(tree, 'again.mjs'), starter(program, 'tryAgain'))
   return {
     folder,
-    brokerHome: join(folder, 'home'),
+    // Short: sockets lie deep in it, and their paths have at most 100 bytes.
+    brokerHome: join(folder, 'b'),
     tree,
     caFile: join(folder, 'cloud.pem'),
     configFile: join(folder, 'broker.yaml'),
