@@ -186,7 +186,8 @@ describe('over a websocket of a task that may read', () => {
 
   it('what cannot be recorded does not go', async () => {
     const client = await greeted()
-    const write = vi.spyOn(guarded.context.store, 'write').mockRejectedValue(new Error('disk full'))
+    const full = new Error('disk full')
+    const record = vi.spyOn(guarded.context.store, 'record').mockRejectedValue(full)
     try {
       client.socket.send(
         subscribe(
@@ -195,7 +196,7 @@ describe('over a websocket of a task that may read', () => {
       )
       await until('there is an answer', () => client.texts.length === 2)
     } finally {
-      write.mockRestore()
+      record.mockRestore()
     }
     expect(JSON.parse(client.texts[1] ?? '').payload[0].extensions.detail).toBe(
       'the broker could not decide',
