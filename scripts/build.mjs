@@ -49,7 +49,7 @@ export async function bundle({ test, outdir }) {
   const apart = {
     name: 'exec-apart',
     setup: ({ onResolve }) =>
-      onResolve({ filter: /^\.\/(?:rare|isolated)\.ts$/ }, ({ path }) => ({
+      onResolve({ filter: /^\.\/(?:rare|isolated|agents)\.ts$/ }, ({ path }) => ({
         path: `./exec-${path.slice(2, -3)}.cjs`,
         external: true,
       })),
@@ -66,6 +66,11 @@ export async function bundle({ test, outdir }) {
     entryPoints: [join(root, 'src/exec/rare.ts')],
     outfile: join(outdir, 'exec-rare.cjs'),
     plugins: [apart],
+  })
+  const execAgents = await build({
+    ...cjs,
+    entryPoints: [join(root, 'src/exec/agents.ts')],
+    outfile: join(outdir, 'exec-agents.cjs'),
   })
   const execIsolated = await build({
     ...cjs,
@@ -97,7 +102,7 @@ export async function bundle({ test, outdir }) {
   })
   const notices = noticesFor(
     root,
-    [exec, execRare, execIsolated, inside, rest].map(({ metafile }) => metafile),
+    [exec, execRare, execAgents, execIsolated, inside, rest].map(({ metafile }) => metafile),
   )
   writeFileSync(join(outdir, 'THIRD-PARTY-NOTICES.txt'), notices)
 }

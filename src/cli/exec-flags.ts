@@ -18,6 +18,11 @@ export const EXEC_FLAGS = {
     value: 'LEVEL',
     options: ['auto', 'scrub', 'mask', 'confine'],
   },
+  agent: {
+    summary: 'the agent that a wrapper or npx starts, to be treated as if started by its own name',
+    value: 'NAME',
+    options: ['claude', 'codex', 'gemini', 'opencode', 'copilot', 'aider', 'cursor', 'openclaw'],
+  },
   pass: {
     summary: 'let this variable through although it looks like a credential',
     value: 'VAR',

@@ -90,7 +90,12 @@ async function serve(
   const log = createLog(writeLogLine, now)
   const operatorKey = loadOperatorKey(home.operatorKey, randomBytes)
   const keys = deriveChainKeys(operatorKey.reveal())
-  const store = await openSqlite({ path: home.database, keys, now, recorder })
+  const store = await openSqlite({
+    path: home.database,
+    keys,
+    now,
+    recorder: { program: recorder },
+  })
   const installId = await loadInstallId(store)
   const registry = createRegistry()
   const policy = new PolicyCell(store)

@@ -5,6 +5,7 @@ import { toolNames } from '../launch/recipe/tool-places.ts'
 import { type Scrubbed, scrubEnvironment } from '../launch/scrub.ts'
 import { formatDuration } from '../lib/duration.ts'
 import { pathOf } from './failure.ts'
+import { launchOf } from './known-program.ts'
 import type { ExecOptions } from './parse.ts'
 import { leaseRequest } from './request.ts'
 import { print } from './say.ts'
@@ -16,9 +17,11 @@ import { wallsFor } from './walls.ts'
 const OWN = ['BROKER_LEASE', 'BROKER_ENV', 'BROKER_EXPIRES_AT', 'BROKER_SOCKET', 'BROKER_HANDLE']
 
 /** Prints what a task would get and lose. Mints nothing, runs nothing. */
-export async function dryRun(options: ExecOptions, place: TaskPlace): Promise<number> {
-  const path = options.command === undefined ? '' : pathOf(options.command, place.env, place.cwd)
-  const walls = await wallsFor(options, place, path)
+export async function dryRun(given: ExecOptions, place: TaskPlace): Promise<number> {
+  const path = given.command === undefined ? '' : pathOf(given.command, place.env, place.cwd)
+  const launch = path === '' ? undefined : await launchOf(given, place, path)
+  const options = { ...given, pass: [...given.pass, ...(launch?.pass ?? [])] }
+  const walls = await wallsFor(options, place, path, launch)
   const plan = await createClient(place)
     .request<LeasePlan>('planLease', { body: leaseRequest(options, walls.level, process.pid) })
     .catch((error: unknown) => {
@@ -27,8 +30,22 @@ export async function dryRun(options: ExecOptions, place: TaskPlace): Promise<nu
   const scrubbed = scrubEnvironment(place.env, options)
   const hidden = walls.describe(scrubbed.kept)
   const all = [...hidden, ...shortfallLines(walls).map(indented)]
-  print(planLines(plan, scrubbed, path, all, toolNames(options.pass)))
+  const fitted = launch?.fit({
+    level: walls.level,
+    environment: scrubbed.kept,
+    granted: plan.grants.flatMap((grant) => grant.variables),
+  })
+  const notes = [...(fitted?.remarks ?? []), ...egressLines(plan, fitted?.hosts ?? [])]
+  print(planLines(plan, scrubbed, path, all, toolNames(options.pass), notes))
   return 0
+}
+
+/** An agent whose model is out of reach says so in many words, and none of them is ours. */
+function egressLines({ egress, proxied }: LeasePlan, hosts: readonly string[]): string[] {
+  if (egress === 'open' || !proxied) return []
+  const missing = hosts.filter((host) => !egress.includes(host))
+  if (missing.length === 0) return []
+  return [`egress leaves out ${missing.join(', ')}, where its model or its login is`]
 }
 
 export function planLines(
@@ -37,6 +54,7 @@ export function planLines(
   path: string,
   hidden: readonly string[],
   tools: readonly string[] = [],
+  notes: readonly string[] = [],
 ): string[] {
   const injected = plan.grants.flatMap((grant) => grant.variables)
   return [
@@ -63,6 +81,7 @@ export function planLines(
     '',
     'hidden',
     ...hidden,
+    ...(notes.length > 0 ? ['', 'to know', ...notes.map(indented)] : []),
     '',
     'nothing was issued and nothing ran',
   ]

@@ -7,6 +7,7 @@ import { type IsolationFacts, planIsolation } from '../launch/isolate/plan.ts'
 import { prepare } from '../launch/isolate/prepare.ts'
 import { type Probed, probe } from '../launch/isolate/probe.ts'
 import { terminalInput } from '../launch/isolate/terminal-input.ts'
+import type { LetIn } from './launch.ts'
 import type { TaskPlace } from './task.ts'
 
 /** Where a task is to stand, as far as it is known without a lease. */
@@ -22,6 +23,8 @@ export interface Ground {
   /** The bundle of the program inside. */
   readonly program: string
   readonly place: TaskPlace
+  /** What an agent or an editor has besides. */
+  readonly letIn: LetIn
 }
 
 /** What is known of the task before its lease. */
@@ -30,14 +33,14 @@ export function factsOn(
   level: IsolatedLevel,
   environment: Readonly<Record<string, string>>,
 ) {
-  const { home, workTree, cwd, command, brokerFolders, allowWrite, program } = ground
+  const { home, workTree, cwd, command, brokerFolders, allowWrite, program, letIn } = ground
   return {
     ...{ level, environment, home, workTree, cwd, command, brokerFolders, allowWrite },
     uid: process.getuid?.() ?? -1,
     machine: process.arch,
     terminalInput: terminalInput(),
-    agentState: [],
-    alsoRead: [],
+    agentState: letIn.state,
+    alsoRead: letIn.alsoRead,
     inside: { node: process.execPath, program },
   }
 }

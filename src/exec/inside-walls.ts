@@ -1,30 +1,30 @@
 import { rmSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { monotonic } from '../client/monotonic.ts'
-import { BrokerError, isBrokerError } from '../errors.ts'
+import { BrokerError } from '../errors.ts'
 import type { Child, ChildOptions } from '../launch/child.ts'
+import { placesIn } from '../launch/isolate/environment.ts'
 import { type FileView, hostFiles } from '../launch/isolate/file-view.ts'
-import { INSIDE } from '../launch/isolate/inside-terms.ts'
+import type { InsideTerms } from '../launch/isolate/inside-terms.ts'
 import type { IsolatedLevel } from '../launch/isolate/level.ts'
 import { type IsolationFacts, type IsolationPlan, planIsolation } from '../launch/isolate/plan.ts'
-import { prepare, projectFolder } from '../launch/isolate/prepare.ts'
+import { projectFolder } from '../launch/isolate/prepare.ts'
 import type { Shortfall } from '../launch/isolate/reach.ts'
 import { rememberedFiles } from '../launch/isolate/remembered-files.ts'
-import { type RunLaterState, runLaterChanges, runLaterState } from '../launch/isolate/run-later.ts'
-import { type Opened, openInside } from '../launch/isolate/start.ts'
-import type { Verdicts } from '../launch/isolate/verdicts.ts'
-import { type MaskWatch, watchMasks } from '../launch/isolate/watch.ts'
-import { waysOut } from '../launch/isolate/ways-out.ts'
-import { factsOn, type Ground, standIn } from './ground.ts'
-import { changedLines, describePlan } from './plan-lines.ts'
+import { runLaterState } from '../launch/isolate/run-later.ts'
+import { type WaysOut, waysOut } from '../launch/isolate/ways-out.ts'
+import { type Ahead, openAhead } from './ahead.ts'
+import { DOOR } from './ahead-folder.ts'
+import { factsOn, standIn } from './ground.ts'
+import { describePlan } from './plan-lines.ts'
+import { Standing, type StandingTerms } from './standing.ts'
 import type { Held, Walls } from './walls.ts'
 
-export interface InsideTerms {
+export interface InsideWallsTerms extends StandingTerms {
   readonly level: IsolatedLevel
   readonly shortfall: Shortfall | undefined
-  readonly ground: Ground
-  readonly bubblewrap: string
-  readonly verdicts: Verdicts | undefined
+  /** Whether walls may go up before the lease is there. */
+  readonly ahead: boolean
 }
 
 /** What was looked at longer ago is looked at again. */
@@ -34,101 +34,127 @@ const FRESH_MS = 5000
 export class InsideWalls implements Walls {
   readonly level: IsolatedLevel
   readonly shortfall: Shortfall | undefined
-  readonly #terms: InsideTerms
+  readonly #terms: InsideWallsTerms
   #files: FileView
   #lookedAt = monotonic()
-  #plan: IsolationPlan | undefined
-  #before: RunLaterState = new Map()
-  #folder: string | undefined
+  #ahead: Ahead | undefined
+  #standing: Standing | undefined
+  #relays: InsideTerms['relays'] = []
+  #variables: IsolationPlan['variables'] | undefined
+  #clear = () => {}
   #socket = ''
-  #watch: MaskWatch | undefined
-  #opened: Opened | undefined
-  #child: Child | undefined
-  #lostPath: string | undefined
-  #onLost: (path: string) => void = () => {}
 
-  constructor(terms: InsideTerms) {
+  constructor(terms: InsideWallsTerms) {
     this.level = terms.level
     this.shortfall = terms.shortfall
     this.#terms = terms
     this.#files = terms.ground.files
   }
 
-  look(environment: Readonly<Record<string, string>>): void {
+  begin(): void {
+    if (this.#lookAgain()) this.#drop()
+    if (!this.#terms.ahead || this.level !== 'confine' || this.#ahead !== undefined) return
     try {
-      const plan = planIsolation(this.#standIn(environment), this.#files)
-      runLaterState(this.#files, plan.runLater)
+      this.#goAhead()
+    } catch {
+      // What keeps them from standing is told when it matters.
+    }
+  }
+
+  look(environment: Readonly<Record<string, string>>): void {
+    if (this.#ahead !== undefined) return
+    try {
+      const { runLater } = planIsolation(this.#standIn(environment), this.#files)
+      runLaterState(this.#files, [...runLater, ...this.#terms.ground.letIn.runsLater])
     } catch {
       // It comes again when it matters.
     }
   }
 
-  raise({ place, proxy, trust, folders, environment }: Held): readonly string[] {
+  raise(held: Held): readonly string[] {
+    const { place, proxy } = held
     if (place === null) throw notHeld(this.level)
+    this.#socket = `${DOOR}/${basename(place.socket)}`
+    const ways = this.level === 'confine' ? waysOut(place, proxy) : NOWHERE
+    const ahead = this.#ahead
     // A person may have taken their time to approve the lease.
-    if (monotonic() - this.#lookedAt > FRESH_MS) this.#files = rememberedFiles(hostFiles)
-    const { ground, bubblewrap } = this.#terms
-    const { relays, names } = this.level === 'confine' ? waysOut(place, proxy) : NOWHERE
+    if (this.#lookAgain() || !ahead?.suits(held, ways)) this.#raiseNow(held, place, ways)
+    else {
+      const { relays, variables } = ahead.fill(held, ways)
+      this.#relays = relays
+      this.#variables = variables
+      this.#standing = ahead.standing
+    }
+    return this.#standing?.plan.remarks ?? []
+  }
+
+  #goAhead(): void {
+    const { ground } = this.#terms
+    const places = placesIn(ground.place.env)
+    const facts = { ...factsOn(ground, this.level, places), cacheFolder: this.#caches() }
+    const ahead = openAhead(facts, this.#files, this.#terms)
+    this.#ahead = ahead
+    // While a person makes up their mind nothing has to stand there.
+    setTimeout(() => {
+      if (this.#standing === undefined && this.#ahead === ahead) this.#drop()
+    }, FRESH_MS).unref()
+  }
+
+  #drop(): void {
+    this.#ahead?.close()
+    this.#ahead = undefined
+  }
+
+  #raiseNow(held: Held, place: NonNullable<Held['place']>, { relays, names }: WaysOut): void {
+    this.#drop()
+    const { ground } = this.#terms
+    const { trust, folders, environment, overlays = new Map() } = held
     const plan = planIsolation(
       {
         ...factsOn(ground, this.level, environment),
         leaseFolder: place.folder,
-        cacheFolder: projectFolder(join(ground.place.home.state, 'caches'), ground.workTree),
+        cacheFolder: this.#caches(),
         // The folder, not the socket: a daemon that starts again makes that anew.
-        sockets: [{ from: dirname(place.socket), path: DOOR }],
-        ownFolders: folders,
-        ...{ trust, relays, names },
+        sockets: [{ from: dirname(place.socket), path: DOOR }, ...ground.letIn.sockets],
+        ownFolders: [...folders, ...ground.letIn.folders],
+        ...{ trust, relays, names, overlays },
       },
       this.#files,
     )
-    this.#folder = `${place.folder}/inside`
-    this.#socket = `${DOOR}/${basename(place.socket)}`
-    this.#plan = plan
-    prepare(plan)
-    this.#before = runLaterState(this.#files, plan.runLater)
-    // Before anything is mounted: what is replaced in between counts as well.
-    this.#watch = watchMasks(plan.masked, (path) => this.#lost(path), ground.workTree)
-    this.#opened = openInside(plan, bubblewrap)
-    return plan.remarks
+    this.#clear = () => rmSync(`${place.folder}/inside`, { recursive: true, force: true })
+    this.#standing = new Standing(plan, this.#files, this.#terms)
   }
 
   async start(command: ChildOptions, onLost: (path: string) => void): Promise<Child> {
-    const opened = this.#opened
-    if (opened === undefined) throw new TypeError('nothing is raised yet')
-    this.#onLost = onLost
-    if (this.#lostPath !== undefined) throw lostEarly(this.#lostPath)
+    if (this.#standing === undefined) throw new TypeError('nothing is raised yet')
     const env = { ...command.env, BROKER_SOCKET: this.#socket }
-    const child = await opened.run({ ...command, env }).catch((error: unknown) => {
-      // A probe has shown that it works, maybe long ago: the next start asks the machine again.
-      if (isBrokerError(error)) this.#terms.verdicts?.forget()
-      throw error
-    })
-    this.#child = child
-    if (this.#lostPath !== undefined) this.#lost(this.#lostPath)
-    return child
-  }
-
-  /** May come before there is a command, which then ends as soon as it is there. */
-  #lost(path: string): void {
-    this.#lostPath = path
-    if (this.#child === undefined) return
-    this.#child.kill('SIGKILL')
-    this.#onLost(path)
+    const order = { ...command, env, relays: this.#relays }
+    return this.#standing.run(order, onLost, this.#variables)
   }
 
   end(): readonly string[] {
-    this.#watch?.close()
-    if (this.#child === undefined) this.#opened?.close()
-    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true })
-    if (this.#plan === undefined) return []
-    const after = runLaterState(hostFiles, this.#plan.runLater)
-    const changed = runLaterChanges(this.#before, after)
-    return changedLines(changed, this.#terms.ground.workTree)
+    this.#standing?.close()
+    this.#drop()
+    this.#clear()
+    return this.#standing?.changes() ?? []
   }
 
   describe(environment: Readonly<Record<string, string>>): readonly string[] {
     const { workTree } = this.#terms.ground
     return describePlan(planIsolation(this.#standIn(environment), this.#files), workTree)
+  }
+
+  /** True if what was looked at is too old. */
+  #lookAgain(): boolean {
+    if (monotonic() - this.#lookedAt <= FRESH_MS) return false
+    this.#files = rememberedFiles(hostFiles)
+    this.#lookedAt = monotonic()
+    return true
+  }
+
+  #caches(): string {
+    const { place, workTree } = this.#terms.ground
+    return projectFolder(join(place.home.state, 'caches'), workTree)
   }
 
   /** As like as can be to the real one while there is no lease. */
@@ -138,17 +164,7 @@ export class InsideWalls implements Walls {
   }
 }
 
-/** Where the lease's own socket is inside. */
-const DOOR = `${INSIDE}/own`
-
 const NOWHERE = { relays: [], names: [] }
-
-function lostEarly(path: string): BrokerError {
-  return new BrokerError('isolation_unavailable', `"${path}" was replaced while the task began`, {
-    hint: 'start it again',
-    details: { path },
-  })
-}
 
 function notHeld(level: IsolatedLevel): BrokerError {
   return new BrokerError('isolation_unavailable', `the daemon holds nothing ready for "${level}"`, {

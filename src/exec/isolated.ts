@@ -11,8 +11,10 @@ import { refuseWorkTree } from '../launch/isolate/refuse-work-tree.ts'
 import { rememberedFiles } from '../launch/isolate/remembered-files.ts'
 import { verdictsIn } from '../launch/isolate/verdicts.ts'
 import { refuseLinksAtTheTop, writablePaths } from '../launch/isolate/work-tree.ts'
+import { highestOn } from '../launch/seatbelt/platform.ts'
 import { type Ground, probeOn } from './ground.ts'
 import { InsideWalls } from './inside-walls.ts'
+import type { Launch, LetIn } from './launch.ts'
 import type { ExecOptions } from './parse.ts'
 import type { TaskPlace } from './task.ts'
 
@@ -24,12 +26,13 @@ export async function chooseWalls(
   options: ExecOptions,
   place: TaskPlace,
   command: string,
+  launch?: Launch,
 ): Promise<InsideWalls | Shortfall> {
   const { isolation } = options
-  const without = shortfallOf(options)
+  const without = shortfallOf(options) ?? launch?.shortfall
   if (without !== undefined) return refuseNamed(isolation, without)
   const files = rememberedFiles(hostFiles)
-  const ground = groundOf(options, place, command, files)
+  const ground = groundOf(options, place, command, files, launch?.letIn ?? NOTHING)
   if (isShortfall(ground)) return refuseNamed(isolation, ground)
   const bubblewrap = findBubblewrap(place.env, ground.workTree)
   const verdicts = verdictsOf(bubblewrap, place)
@@ -45,7 +48,13 @@ export async function chooseWalls(
   if (level === 'scrub' || bubblewrap === undefined) {
     return shortfall ?? { reason: 'it does not work here', hint: 'see broker doctor' }
   }
-  return new InsideWalls({ level, shortfall, ground, bubblewrap, verdicts })
+  // What an agent or an editor needs is known with the lease; and inside a task our folders are not for us.
+  const ahead = launch === undefined && !place.caller.inTask
+  return new InsideWalls({ level, shortfall, ground, bubblewrap, verdicts, ahead })
+}
+
+const NOTHING: LetIn = {
+  ...{ state: [], alsoRead: [], runsLater: [], sockets: [], folders: [], waits: false },
 }
 
 function refuseNamed(isolation: ExecOptions['isolation'], shortfall: Shortfall): Shortfall {
@@ -53,11 +62,12 @@ function refuseNamed(isolation: ExecOptions['isolation'], shortfall: Shortfall):
   return shortfall
 }
 
-/** Where there is nothing to try. macOS gets its walls here, once they are there. */
+/** Where there is nothing to try. */
 function shortfallOf(options: ExecOptions): Shortfall | undefined {
-  if (process.platform !== 'linux') {
+  const { remark } = highestOn(process.platform)
+  if (remark !== undefined) {
     return {
-      reason: `only Linux has more than a clean environment in this version (this is ${process.platform})`,
+      reason: remark,
       hint: 'use Linux, or a virtual machine or container with it, for mask and confine',
     }
   }
@@ -80,6 +90,7 @@ function groundOf(
   place: TaskPlace,
   command: string,
   files: Ground['files'],
+  letIn: LetIn,
 ): Ground | Shortfall {
   const home = place.env['HOME'] || homedir()
   const workTree = workTreeOf(place.cwd, home, files)
@@ -100,7 +111,7 @@ function groundOf(
   refuseLinksAtTheTop(files, workTree, writable)
   const { cwd, distFolder } = place
   const program = join(distFolder, 'inside.cjs')
-  return { files, home, workTree, cwd, command, brokerFolders, allowWrite, program, place }
+  return { files, home, workTree, cwd, command, brokerFolders, allowWrite, program, place, letIn }
 }
 
 function refuseElsewhere(path: string, workTree: string): void {

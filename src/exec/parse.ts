@@ -10,6 +10,8 @@ export interface ExecOptions {
   readonly ttlMs: number | undefined
   readonly reason: string | undefined
   readonly isolation: 'auto' | Level
+  /** What the command is, if its name does not tell. */
+  readonly agent: string | undefined
   readonly pass: readonly string[]
   readonly strict: boolean
   /** Absolute. */
@@ -51,6 +53,7 @@ export function parseExec(argv: readonly string[]): ExecOptions {
     ttlMs: ttlOf(one('ttl')),
     reason: one('reason'),
     isolation: (one('isolation') ?? 'auto') as ExecOptions['isolation'],
+    agent: one('agent'),
     pass: (given.get('pass') ?? []).map(variableName),
     strict: given.has('strict'),
     allowWrite: (given.get('allow-write') ?? []).map((path) => resolve(path)),

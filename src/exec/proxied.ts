@@ -1,7 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { ProxyView } from '../api/types.ts'
-import { certificateBlocks } from '../cli/certificates.ts'
 import { BrokerError } from '../errors.ts'
 import { JAVA, proxyEnvironment, type Trust } from '../launch/proxy-environment.ts'
 import { javaTrustStore } from '../launch/recipe/java-trust-store.ts'
@@ -83,8 +82,7 @@ function mustDo(folder: string, act: () => void): void {
 function writeRecipe(places: RecipePlaces, { bundleFile }: Trust, java: boolean): void {
   const texts: [string, string | Uint8Array][] = [...recipeTexts(places, bundleFile)]
   if (java) {
-    const roots = certificateBlocks(readFileSync(bundleFile, 'utf8')).map(bytesOf)
-    texts.push([places.javaTrustStore, javaTrustStore(roots)])
+    texts.push([places.javaTrustStore, javaTrustStore(rootsIn(readFileSync(bundleFile, 'latin1')))])
   }
   for (const [path, text] of texts) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -92,8 +90,10 @@ function writeRecipe(places: RecipePlaces, { bundleFile }: Trust, java: boolean)
   }
 }
 
-function bytesOf(block: string): Buffer {
-  return Buffer.from(block.replace(/-----[^-]*-----|\s/g, ''), 'base64')
+/** Of a bundle that we have written: `CERTIFICATE` blocks and nothing else. Base64 is read without its line ends. */
+function rootsIn(bundle: string): Buffer[] {
+  const blocks = bundle.split('-----BEGIN CERTIFICATE-----').slice(1)
+  return blocks.map((block) => Buffer.from(block.slice(0, block.indexOf('-')), 'base64'))
 }
 
 function hasJava(environment: Readonly<Record<string, string>>, cwd: string): boolean {

@@ -3,12 +3,14 @@ import { leaseAt } from '../client/lease-at.ts'
 import { LeaseSession } from '../client/lease-session.ts'
 import type { Issued, SessionPlace, TaskEnd } from '../client/session-terms.ts'
 import { type BrokerError, isBrokerError } from '../errors.ts'
-import { type Child, type ChildEnd, exitStatus, loadSpawn } from '../launch/child.ts'
+import { type Child, exitStatus, loadSpawn } from '../launch/child.ts'
 import { toolVariables } from '../launch/recipe/tool-places.ts'
 import { scrubEnvironment } from '../launch/scrub.ts'
 import { faultPoint } from '../lib/fault.ts'
 import { Secret } from '../lib/secret.ts'
 import { type NotRun, pathOf, refused, spawnFailure } from './failure.ts'
+import { launchOf } from './known-program.ts'
+import type { Fitted, Launch, WholeChild } from './launch.ts'
 import { LeaseWait } from './lease-wait.ts'
 import { endedEarlyLine, foreignKeyLines, leaseLine, outcomeLine, staysLine } from './lines.ts'
 import type { ExecOptions } from './parse.ts'
@@ -32,18 +34,22 @@ export interface TaskPlace extends SessionPlace {
  * Returns the exit status; throws NotRun if the command did not run.
  */
 export async function runTask(
-  options: ExecOptions,
+  given: ExecOptions,
   command: string,
   place: TaskPlace,
 ): Promise<number> {
   const path = pathOf(command, place.env, place.cwd)
-  const walls = await wallsFor(options, place, path)
-  const task = new Task(options, place, walls)
+  const launch = await launchOf(given, place, path)
+  const options = launch ? { ...given, pass: [...given.pass, ...launch.pass] } : given
+  const walls = await wallsFor(options, place, path, launch)
+  launch?.admit(walls.level)
+  const task = new Task(options, place, walls, launch)
   const env = await task.begin()
   faultPoint('C8')
+  const { path: program = path, args = options.args } = task.how
   // Only a bound lease has a child: were we killed before, nobody would end what it holds.
   const child = await walls
-    .start({ path, name: command, args: options.args, env }, (lost) => task.maskLost(lost))
+    .start({ path: program, name: command, args, env }, (lost) => task.maskLost(lost))
     .catch((error: unknown) => task.abandon(spawnFailure(command, error, walls.level !== 'scrub')))
   faultPoint('C9')
   return task.accompany(child)
@@ -65,8 +71,12 @@ class Task {
   /** The command may not go on: nothing would end its access in time, or it has lost its proxy. */
   #orphaned = false
   #gone: BrokerError | undefined
+  readonly #launch: Launch | undefined
+  /** How an agent or an editor is to be started; known with the lease. */
+  how: Partial<Pick<Fitted, 'path' | 'args' | 'remarks'>> = {}
 
-  constructor(options: ExecOptions, place: TaskPlace, walls: Walls) {
+  constructor(options: ExecOptions, place: TaskPlace, walls: Walls, launch: Launch | undefined) {
+    this.#launch = launch
     this.#options = options
     this.#place = place
     this.#walls = walls
@@ -106,6 +116,8 @@ class Task {
     const wait = new LeaseWait(this.#options.quiet)
     this.#wait = wait
     try {
+      // Walls may go up while the daemon is at work: what takes longest is begun first.
+      this.#walls.begin()
       const issued = await session.ask(leaseRequest(this.#options, this.#walls.level, process.pid))
       this.#lease = issued.lease
       faultPoint('C7')
@@ -125,14 +137,19 @@ class Task {
     const { place, proxy } = issued
     const tools = toolFolder(place, this.#place)
     this.#tools = tools
-    const environment = {
+    const variables = issued.variables.reveal()
+    const plain = {
       ...this.#prepare(),
       ...toolVariables(tools.path, this.#options.pass),
-      ...issued.variables.reveal(),
+      ...variables,
     }
+    const lease = { level: this.#walls.level, environment: plain, granted: Object.keys(variables) }
+    const { environment = plain, overlays, ...how } = this.#launch?.fit(lease) ?? {}
+    this.how = how // without what goes to the child and is not kept
     const folders = [{ path: tools.path, writable: true }]
+    const held = { place, folders, environment, overlays }
     if (proxy === null) {
-      this.#note(this.#walls.raise({ place, proxy, trust: undefined, folders, environment }))
+      this.#note(this.#walls.raise({ ...held, proxy, trust: undefined }))
       return new Secret(environment)
     }
     this.#proxied = true
@@ -140,7 +157,7 @@ class Task {
     const { trust, folder, remarks } = openProxied(proxy, environment, this.#place.cwd)
     // The walls go up while the rest is being written.
     folders.push({ path: folder, writable: false })
-    const raised = this.#walls.raise({ place, proxy, trust, folders, environment })
+    const raised = this.#walls.raise({ ...held, proxy, trust })
     this.#note([...remarks, ...raised])
     const java = this.#walls.level === 'confine'
     const options = { java, trust, folder }
@@ -148,7 +165,7 @@ class Task {
   }
 
   #note(remarks: readonly string[]): void {
-    this.#remarks = [...shortfallLines(this.#walls), ...remarks]
+    this.#remarks = [...shortfallLines(this.#walls), ...(this.how.remarks ?? []), ...remarks]
   }
 
   #held(): LeaseView {
@@ -174,15 +191,17 @@ class Task {
     say(`"${path}" was replaced and could be read from inside: the command is ended`)
   }
 
-  async accompany(child: Child): Promise<number> {
+  async accompany(started: Child): Promise<number> {
+    const { level } = this.#walls
+    const child: WholeChild = this.#launch?.whole?.(started, level, this.#held().id) ?? started
     this.#child = child
     this.#signals.childStarted(child)
     this.#session.started(child.pid)
     if (this.#orphaned) this.#endChild(child)
-    const end: ChildEnd = await child.ended
+    const { unused, ...end } = await child.ended
     this.#signals.childEnded()
     this.#child = undefined
-    if (this.#options.untilTtl) await this.#detach()
+    if (this.#options.untilTtl && !unused) await this.#detach()
     else await this.#end(end)
     return exitStatus(end)
   }

@@ -8,6 +8,7 @@ import type { Level } from '../launch/isolate/level.ts'
 import type { IsolationFacts } from '../launch/isolate/plan.ts'
 import type { Shortfall } from '../launch/isolate/reach.ts'
 import type { Trust } from '../launch/proxy-environment.ts'
+import type { Launch } from './launch.ts'
 import type { ExecOptions } from './parse.ts'
 import type { TaskPlace } from './task.ts'
 
@@ -19,6 +20,7 @@ export interface Held extends Pick<Issued, 'place'> {
   readonly folders: IsolationFacts['ownFolders']
   /** What the command is to get of the caller and of its grants: names of places are read from it. */
   readonly environment: Readonly<Record<string, string>>
+  readonly overlays?: IsolationFacts['overlays']
 }
 
 /** What keeps the command apart from its machine, from the choice of the level to the task's end. */
@@ -26,7 +28,9 @@ export interface Walls {
   readonly level: Level
   /** Why it is not `confine`, if that was left to us. */
   readonly shortfall: Shortfall | undefined
-  /** Does ahead what can be done before the lease is there. Never throws; may be repeated. */
+  /** Begins what takes long and needs no lease. Never throws; may be repeated. */
+  begin(): void
+  /** Does ahead what else can be done before the lease is there. Never throws; may be repeated. */
   look(environment: Readonly<Record<string, string>>): void
   /**
    * Begins to build what the command will stand in. Returns sentences for the person: what could not be
@@ -49,11 +53,12 @@ export async function wallsFor(
   options: ExecOptions,
   place: TaskPlace,
   command: string,
+  launch?: Launch,
 ): Promise<Walls> {
   if (place.caller.inTask && existsSync(`${INSIDE}/inside.cjs`)) throw insideAlready()
   if (options.isolation === 'scrub') return scrub(undefined)
   const { chooseWalls } = await import('./isolated.ts')
-  const chosen = await chooseWalls(options, place, command)
+  const chosen = await chooseWalls(options, place, command, launch)
   return 'reason' in chosen ? scrub(chosen) : chosen
 }
 
@@ -69,6 +74,7 @@ function scrub(shortfall: Shortfall | undefined): Walls {
   return {
     level: 'scrub',
     shortfall,
+    begin: () => {},
     look: () => {},
     raise: () => [],
     start: startChild,

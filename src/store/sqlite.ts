@@ -20,6 +20,9 @@ import { type ChainCursor, KyselyWriter } from './writer.ts'
 /** Transactions that share one commit, at most: each waits for the disk once, not once each. */
 const GROUP = 64
 
+/** Handing over costs two wake-ups: few calls are sooner written here, and many hold up everybody. */
+const HANDED_OVER = 16
+
 const SQLITE_FULL = 13
 const SQLITE_IOERR = 10
 
@@ -40,8 +43,11 @@ export interface SqliteOptions {
   readonly path: string
   readonly keys: ChainKeys
   readonly now: () => number
-  /** The program of a second thread that records what requests did; without it this one does. */
-  readonly recorder?: URL
+  /**
+   * The program of a second thread that records what requests did, and from how many calls at once it
+   * does; without it this one does all.
+   */
+  readonly recorder?: { readonly program: URL; readonly from?: number }
   /** For tests: how a commit becomes durable. */
   readonly sync?: Sync
 }
@@ -156,7 +162,7 @@ class SqliteStore implements Store {
   record(records: readonly RequestRecord[]): Promise<boolean> {
     const { path, keys, recorder } = this.#options
     // Started when it is first of use; until it is ready its work is done here.
-    if (recorder) this.#recorder ??= new Recorder(recorder, { path, keys })
+    if (recorder) this.#recorder ??= new Recorder(recorder.program, { path, keys })
     return this.#enqueue((writer) => writeRecords(writer, records), records)
   }
 
@@ -176,17 +182,16 @@ class SqliteStore implements Store {
     while (this.#queue.length > 0) {
       await this.#gather()
       const recorder = this.#recorder?.isReady ? this.#recorder : undefined
-      // In the order they came, so a group for the recorder ends where other work stands.
-      const others = recorder ? this.#queue.findIndex(({ records }) => records === null) : 0
-      const mine = others < 0 ? this.#queue.length : others
-      if (recorder && mine > 0) {
+      const mine = recorder ? this.#recordsInFront() : 0
+      const from = this.#options.recorder?.from ?? HANDED_OVER
+      if (recorder && mine > 0 && (mine >= from || recorder.isBusy)) {
         // Not waited for: the next ones are sent while the disk has these.
         this.#follow(this.#recordTogether(recorder, this.#queue.splice(0, mine), true))
         continue
       }
       // One writer at a time, and one chain.
       await this.#recording
-      await this.#commitTogether(this.#takeOthers(recorder !== undefined), true)
+      await this.#commitTogether(this.#queue.splice(0, GROUP), true)
     }
     this.#running = null
   }
@@ -196,9 +201,10 @@ class SqliteStore implements Store {
     this.#recording = recording.then(() => before)
   }
 
-  #takeOthers(recording: boolean): Job[] {
-    const next = recording ? this.#queue.findIndex(({ records }) => records !== null) : -1
-    return this.#queue.splice(0, next < 0 ? GROUP : Math.min(next, GROUP))
+  /** In the order they came: what the recorder can take ends where other work stands. */
+  #recordsInFront(): number {
+    const others = this.#queue.findIndex(({ records }) => records === null)
+    return others < 0 ? this.#queue.length : others
   }
 
   /** As `commitTogether`, in the other thread. */

@@ -158,7 +158,8 @@ it("gives each work tree a folder of caches that no other's name can be", () => 
 
 it('is nothing without a daemon that holds its place ready', () => {
   const ground = { files: fakeFiles({}) } as ConstructorParameters<typeof InsideWalls>[0]['ground']
-  const terms = { shortfall: undefined, ground, bubblewrap: '/bwrap', verdicts: undefined }
+  const more = { bubblewrap: '/bwrap', verdicts: undefined, ahead: true }
+  const terms = { shortfall: undefined, ground, ...more }
   const walls = new InsideWalls({ level: 'confine', ...terms })
   const held = { proxy: null, trust: undefined, folders: [], environment: {} }
   expect(() => walls.raise({ place: null, ...held })).toThrow(

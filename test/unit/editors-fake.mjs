@@ -8,18 +8,23 @@ import { join } from 'node:path'
 const args = process.argv.slice(2)
 const at = args.indexOf('--user-data-dir')
 const folder = at < 0 ? process.env.USUAL_USER_DATA : args[at + 1]
-const socket = join(folder, 'main.sock')
 mkdirSync(folder, { recursive: true })
+process.chdir(folder) // the path of a socket is short
+const socket = 'main.sock'
 
 if (process.env.FAKE_EDITOR_MAIN) main()
 else launcher()
 
 function main() {
+  rmSync(socket, { force: true }) // of one that was killed
   const server = createServer((line) => line.end('taken'))
   server.listen(socket, () => {
     writeFileSync(join(folder, 'code.lock'), String(process.pid))
     writeFileSync(join(folder, 'window.json'), JSON.stringify(process.env))
   })
+  const screen = connect(process.env.WAYLAND_DISPLAY ?? '/nowhere')
+  screen.once('connect', () => writeFileSync(join(folder, 'shown'), ''))
+  screen.once('error', () => {})
   // Until somebody closes its window.
   const closed = join(folder, 'close')
   const look = () => {
@@ -40,7 +45,7 @@ function launcher() {
       detached: true,
       stdio: 'ignore',
     })
-    if (!args.includes('--wait')) window.unref()
+    if (!args.includes('--wait') || process.env.FAKE_EDITOR_RETURNS) window.unref()
   })
   line.on('data', () => process.exit(0))
 }

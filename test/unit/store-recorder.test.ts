@@ -28,13 +28,16 @@ afterEach(async () => {
 
 const path = (place = folder) => join(place, 'db')
 
-async function open(recorder?: URL, place = folder): Promise<void> {
+async function open(recorder?: URL, place = folder, from = 1): Promise<void> {
   commits = 0
   const sync = async () => {
     commits++
   }
   const options = { path: path(place), keys: KEYS, now: () => START, sync }
-  store = await openSqlite({ ...options, ...(recorder && { recorder }) })
+  store = await openSqlite({
+    ...options,
+    ...(recorder && { recorder: { program: recorder, from } }),
+  })
 }
 
 /** Until the other thread has taken over: then this one commits nothing. */
@@ -161,6 +164,26 @@ for (const [where, begin] of [
     })
   })
 }
+
+describe('a few calls at once', () => {
+  it('are written by the store’s own thread, many by the other, in one chain', async () => {
+    await open(RECORDER, folder, 4)
+    const at = (names: readonly string[]) =>
+      Promise.all(names.map((name) => store.record([entryOf(name)])))
+    const many = ['many1', 'many2', 'many3', 'many4']
+    for (let before = -1; before !== commits; ) {
+      before = commits
+      await at(many)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    const before = commits
+    await at(['few1', 'few2', 'few3'])
+    expect(commits).toBe(before + 1)
+    await at(many)
+    expect(commits).toBe(before + 1)
+    expect(await verified()).toBe(true)
+  })
+})
 
 describe('a thread that is gone', () => {
   const lost = { code: 'storage_full', message: 'the disk did not keep what was recorded' }

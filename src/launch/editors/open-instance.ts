@@ -1,5 +1,7 @@
 import { BrokerError } from '../../errors.ts'
+import { userDataOf } from './arguments.ts'
 import type { Editor } from './editor.ts'
+import type { CommandLine } from './processes.ts'
 
 export interface InstanceView {
   readonly text: (path: string) => string | undefined
@@ -16,8 +18,25 @@ const LOCK = 'code.lock'
 export function refuseOpenInstance(editor: Editor, userData: string, view: InstanceView): void {
   const pid = /^\s*(\d{1,10})\s*$/.exec(view.text(`${userData}/${LOCK}`) ?? '')?.[1]
   if (pid === undefined || !view.runs(Number(pid))) return
-  throw new BrokerError('conflict', `"${editor.name}" is open for this project already`, {
+  throw openAlready(editor, Number(pid))
+}
+
+/**
+ * The same for an instance behind walls, whose pids are its own namespace's: by the user data that its
+ * processes name.
+ */
+export function refuseServedFolder(
+  editor: Editor,
+  userData: string,
+  commandLines: readonly CommandLine[],
+): void {
+  const found = commandLines.find(({ words }) => userDataOf(words) === userData)
+  if (found !== undefined) throw openAlready(editor, found.pid)
+}
+
+function openAlready(editor: Editor, pid: number): BrokerError {
+  return new BrokerError('conflict', `"${editor.name}" is open for this project already`, {
     hint: `close its windows first, or give a --user-data-dir of its own to "${editor.name}"`,
-    details: { editor: editor.name, pid: Number(pid) },
+    details: { editor: editor.name, pid },
   })
 }

@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import type { ProcessTable, Seen } from './processes.ts'
+import type { CommandLine, ProcessTable, Seen } from './processes.ts'
 
 /** Linux: `mark` is a whole variable, `NAME=value`, that only processes of this task have. */
 export function procTable(mark: string): ProcessTable {
@@ -25,11 +25,36 @@ export function namespaceTable(): ProcessTable {
   }
 }
 
+/**
+ * Of all processes of this machine, those in namespaces of their own included; but of ourselves and who
+ * started us, whose words are about what is not there yet.
+ */
+export function commandLines(): CommandLine[] {
+  const ours = lineageOf(process.pid)
+  return pids()
+    .filter((pid) => !ours.has(pid))
+    .map((pid) => {
+      return { pid, words: (read(`/proc/${pid}/cmdline`) ?? NUL).toString('utf8').split('\0') }
+    })
+}
+
+function lineageOf(first: number): ReadonlySet<number> {
+  const found = new Set<number>()
+  for (let pid = first; pid > 0 && !found.has(pid); pid = look(pid)?.parent ?? 0) found.add(pid)
+  return found
+}
+
 const NUL = Buffer.from([0])
 
 function listProcesses(): Seen[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.map((pid) => look(Number(pid))).filter((one) => one !== undefined)
+  return pids()
+    .map(look)
+    .filter((one) => one !== undefined)
+}
+
+function pids(): number[] {
+  const names = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return names.map(Number)
 }
 
 /** proc(5), /proc/pid/stat: after the name in brackets come state, ppid, and as the 20th the start. */

@@ -6,6 +6,11 @@ export interface Seen {
   readonly born: string
 }
 
+export interface CommandLine {
+  readonly pid: number
+  readonly words: readonly string[]
+}
+
 /** How to look. `marked` may be dear: it is asked for few processes, and not again once it said yes. */
 export interface ProcessTable {
   list(): readonly Seen[]
@@ -14,6 +19,9 @@ export interface ProcessTable {
 }
 
 const LOOK_EVERY_MS = 500
+
+/** The terminal's own, for what is in front of it. */
+const JOB_CONTROL: ReadonlySet<NodeJS.Signals> = new Set(['SIGTSTP', 'SIGCONT', 'SIGWINCH'])
 
 /** Between `fork` and `exec` a process has its parent's environment; two looks later it has its own. */
 const LOOKS = 3
@@ -48,6 +56,18 @@ export class TaskProcesses {
   others(): readonly number[] {
     this.#look()
     return [...this.#ours.keys()].filter((pid) => pid !== this.#first)
+  }
+
+  /** To `others()`; but not what a terminal tells a job. May be repeated. */
+  signal(signal: NodeJS.Signals): void {
+    if (JOB_CONTROL.has(signal)) return
+    for (const pid of this.others()) {
+      try {
+        process.kill(pid, signal)
+      } catch {
+        // It has ended since.
+      }
+    }
   }
 
   /** Fulfilled when no process of the task is left; it may be asked for again. Keeps our own process up. */

@@ -28,7 +28,7 @@ const GONE = [
 ] as const
 
 /** What changes in the environment because the places it names are not there. Pure. */
-export function taskVariables(facts: IsolationFacts): Record<string, string | undefined> {
+export function taskVariables(facts: Named): Record<string, string | undefined> {
   const variables: Record<string, string | undefined> = {}
   const sockets = new Set(facts.sockets.map(({ path }) => path))
   for (const name of GONE) {
@@ -42,4 +42,14 @@ export function taskVariables(facts: IsolationFacts): Record<string, string | un
   // Archives name owners that root could give files to outside; here that fails, and tar with it.
   if (facts.uid === 0) variables['TAR_OPTIONS'] = '--no-same-owner'
   return variables
+}
+
+type Named = Pick<IsolationFacts, 'environment' | 'uid' | 'sockets'>
+
+/** What the mounts of a plan depend on in the environment; its `variables` depend on more. Pure. */
+export function placesIn(
+  environment: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const places = ['PATH', 'XDG_RUNTIME_DIR'].map((name) => [name, environment[name]])
+  return Object.fromEntries(places.filter(([, value]) => value !== undefined))
 }

@@ -1,4 +1,4 @@
-/** What `openInside` outside and the program inside have to agree on. */
+/** What `beginInside` outside and the program inside have to agree on. */
 
 /** Where our own things are inside. */
 export const INSIDE = '/run/broker'
@@ -19,6 +19,8 @@ export interface InsideTerms {
     readonly port: number
     readonly path: string
   }[]
+  /** The task is over when nothing of it runs any more, and not when its command is. */
+  readonly waits?: boolean
 }
 
 /** The line: it holds the command's whole environment, so it is in no argument and in no environment of ours. */
@@ -27,4 +29,6 @@ export interface InsideOrder {
   readonly name: string
   readonly args: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  /** Ways out besides those in the arguments: open before the command runs. */
+  readonly relays?: InsideTerms['relays']
 }

@@ -4,6 +4,8 @@
 // is waited for.
 import { constants } from 'node:os'
 import { FORWARDED } from '../child.ts'
+import { namespaceTable } from '../editors/proc-table.ts'
+import { TaskProcesses } from '../editors/processes.ts'
 import { type InsideOrder, type InsideTerms, ORDER_FD, STARTED } from './inside-terms.ts'
 import { openRelay, type Relay } from './relay.ts'
 
@@ -14,15 +16,21 @@ async function main(): Promise<void> {
   // What a person types reaches the command directly, what they send to us is sent there by `exec`.
   for (const signal of FORWARDED) process.on(signal, () => {})
   const { spawn } = process.getBuiltinModule('node:child_process') // while nobody waits for us
-  try {
-    await Promise.all(terms.relays.map((relay) => openRelay(relay, isAlone(relay, terms.relays))))
-  } catch (error) {
-    return fail(`an address inside cannot be opened (${codeOf(error)})`)
-  }
+  await openAll(terms.relays)
   const line = readOrder()
   // Nobody is left who would want anything run.
   if (line === undefined) process.exit(BROKER_FAILED)
-  run(spawn, JSON.parse(line) as InsideOrder)
+  const order = JSON.parse(line) as InsideOrder
+  await openAll(order.relays ?? [])
+  run(spawn, order, terms.waits ?? false)
+}
+
+async function openAll(relays: readonly Relay[]): Promise<void> {
+  try {
+    await Promise.all(relays.map((relay) => openRelay(relay, isAlone(relay, relays))))
+  } catch (error) {
+    fail(`an address inside cannot be opened (${codeOf(error)})`)
+  }
 }
 
 /** Nobody else is at its port: then any address of the loopback will do, and none has to be looked up. */
@@ -33,13 +41,22 @@ function isAlone({ host, port }: Relay, relays: readonly Relay[]): boolean {
 function run(
   spawn: typeof import('node:child_process').spawn,
   { path, name, args, env }: InsideOrder,
+  waits: boolean,
 ): void {
   const child = spawn(path, args, { argv0: name, env, stdio: 'inherit' })
   child.once('error', (error) => fail(codeOf(error)))
   child.once('spawn', () => report(STARTED))
-  child.once('exit', (code, signal) => {
+  child.once('exit', async (code, signal) => {
+    if (waits) await othersGone()
     process.exit(code ?? 128 + (signal === null ? 127 : constants.signals[signal]))
   })
+}
+
+/** What is sent or typed now is for those that the command has left. */
+async function othersGone(): Promise<void> {
+  const others = new TaskProcesses(namespaceTable(), 0)
+  for (const signal of FORWARDED) process.on(signal, () => others.signal(signal))
+  await others.allGone()
 }
 
 /** One line, waited for; `undefined` at the end of the stream. */

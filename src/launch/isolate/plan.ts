@@ -47,8 +47,12 @@ export interface IsolationFacts {
   /** `process.arch`, and whether programs may type into their terminal (`terminalInput`). */
   readonly machine: string
   readonly terminalInput: boolean
-  /** Folders of the lease that variables name, at their own place. Absolute. */
-  readonly ownFolders: readonly { readonly path: string; readonly writable: boolean }[]
+  /** Folders of the lease that variables name, at their own place or put there. Absolute. */
+  readonly ownFolders: readonly {
+    readonly path: string
+    readonly from?: string
+    readonly writable: boolean
+  }[]
   /** Unix sockets to let in, or folders that hold nothing else: outside → inside. */
   readonly sockets: readonly { readonly from: string; readonly path: string }[]
   /** `--allow-write`, absolute. */
@@ -56,6 +60,8 @@ export interface IsolationFacts {
   readonly agentState: readonly string[]
   /** Configured additions to the home's allow-list, read-only, relative to the home. */
   readonly alsoRead: readonly string[]
+  /** Files that read otherwise inside: real path → text. They are there outside. */
+  readonly overlays?: ReadonlyMap<string, string>
   /** The program that runs first inside, and the Node that runs it. */
   readonly inside: { readonly node: string; readonly program: string }
 }
@@ -134,7 +140,9 @@ export function planIsolation(facts: IsolationFacts, files: FileView): Isolation
   const tools = toolMounts(facts, files, [...base, ...shut], [home, ...hidden])
   const relays = facts.level === 'confine' ? facts.relays : []
   const sides = relays.map(({ from }, index) => readOnly(`${INSIDE}/relay-${index}.sock`, from))
-  const mounts = [...base, ...tools, ...shut, ...ownMounts(facts, files), ...sides]
+  const overlays = overlayCopies(facts, copies)
+  const own = ownMounts(facts, files)
+  const mounts = [...base, ...tools, ...shut, ...own, ...sides, ...overlays.mounts]
   const filter = systemCallFilter(facts.machine)
   // Without the filter only a session without the terminal keeps a task from typing into it.
   const newSession = filter === undefined && facts.terminalInput
@@ -158,6 +166,7 @@ export function planIsolation(facts: IsolationFacts, files: FileView): Isolation
       ...person.copies,
       ...machine.copies,
       ...hosts.copies,
+      ...overlays.copies,
       ...tree.copies,
       [empty, ''],
     ]),
@@ -173,14 +182,23 @@ function linkTo(name: string, real: string): Mount[] {
   return name === real ? [] : [{ kind: 'link', path: name, target: real }]
 }
 
+/** Also without a name to add: names may come when the walls already stand. */
 function hostsCopy(facts: IsolationFacts, files: FileView, folder: string) {
   const path = files.real('/etc/hosts')
-  if (facts.level !== 'confine' || facts.names.length === 0 || path === undefined) {
-    return { mounts: [], copies: [] }
-  }
+  if (facts.level !== 'confine' || path === undefined) return { mounts: [], copies: [] }
   const copy = `${folder}/hosts`
   const text = hostsText(files.text(path) ?? '', facts.names)
   return { mounts: [readOnly(path, copy)], copies: [[copy, text] as const] }
+}
+
+function overlayCopies({ overlays = new Map() }: IsolationFacts, folder: string) {
+  const all = [...overlays].map(([path, text], index) => {
+    return { path, text, copy: `${folder}/overlay-${index}` }
+  })
+  return {
+    mounts: all.map(({ path, copy }) => readOnly(path, copy)),
+    copies: all.map(({ copy, text }) => [copy, text] as const),
+  }
 }
 
 /** Our program and its Node, the roots, the sockets: each at the place where the task looks for it. */
@@ -193,7 +211,7 @@ function ownMounts(facts: IsolationFacts, files: FileView): Mount[] {
     ...(runtime?.startsWith('/run/') ? [fresh(runtime, 0o700)] : []),
     ...(facts.trust ? [facts.trust.bundleFile, facts.trust.addedFile].map((f) => readOnly(f)) : []),
     ...facts.sockets.map(({ from, path }) => readOnly(path, from)),
-    ...facts.ownFolders.map((own) => (own.writable ? writable : readOnly)(own.path)),
+    ...facts.ownFolders.map((own) => (own.writable ? writable : readOnly)(own.path, own.from)),
   ]
 }
 

@@ -8,6 +8,7 @@ import { closeInherited } from './inherited.ts'
 import { INSIDE, type InsideOrder, type InsideTerms, ORDER_FD, STARTED } from './inside-terms.ts'
 import { FROM_TERMINAL, IGNORED_BY_BUBBLEWRAP } from './isolated-signals.ts'
 import type { IsolationPlan } from './plan.ts'
+import { systemCallFilter } from './syscalls.ts'
 
 /** Walls that stand, and in them a program of ours that waits for its order. */
 export interface Opened {
@@ -15,20 +16,30 @@ export interface Opened {
    * Runs the command inside. As `startChild`: our standard streams, our process group and terminal, and
    * `ended` with its status (128 + n for signal n). All its descendants end with it, and with us. Once
    * only. Throws `isolation_unavailable` if the inside could not be built, and an error with `code`
-   * ENOENT, EACCES … if the command could not be started in it; nothing runs then.
+   * ENOENT, EACCES … if the command could not be started in it; nothing runs then. `variables` take the
+   * place of the plan's.
    */
-  run(order: InsideOrder): Promise<Child>
+  run(order: InsideOrder, variables?: IsolationPlan['variables']): Promise<Child>
   /** Takes it all down again. */
   close(): void
 }
 
+/** bubblewrap, waiting for its plan. */
+export interface Begun extends Pick<Opened, 'close'> {
+  /**
+   * Begins to build the inside of the plan, which takes a while, and returns at once. Nothing of the task
+   * runs before `run`. The plan's copies and folders must exist (`prepare`). Once only.
+   */
+  build(plan: IsolationPlan): Opened
+}
+
 /**
- * Begins to build the inside of the plan, which takes a while, and returns at once. Nothing of the
- * task runs before `run`. The plan's copies and folders must exist (`prepare`). `bubblewrap` is absolute.
+ * Starts bubblewrap, which takes a while as well: what it is to do may be found out meanwhile. `bubblewrap` is
+ * absolute, `machine` as in the plan's facts.
  */
-export function openInside(plan: IsolationPlan, bubblewrap: string): Opened {
+export function beginInside(bubblewrap: string, machine: string, terms: InsideTerms): Begun {
   closeInherited()
-  const terms: InsideTerms = { relays: plan.relays }
+  const filter = systemCallFilter(machine)
   const child = loadSpawn()(
     '/bin/sh',
     [
@@ -38,7 +49,7 @@ export function openInside(plan: IsolationPlan, bubblewrap: string): Opened {
       // our Node inside sets everything back.
       `trap '' ${IGNORED_BY_BUBBLEWRAP.join(' ')}; exec "$0" "$@"`,
       bubblewrap,
-      ...bubblewrapArguments(plan),
+      ...bubblewrapArguments({ filter }),
       '--',
       `${INSIDE}/node`,
       `${INSIDE}/inside.cjs`,
@@ -52,19 +63,28 @@ export function openInside(plan: IsolationPlan, bubblewrap: string): Opened {
   })
   const failed = new Promise<Error>((resolve) => child.once('error', resolve))
   const answer = child.pid === undefined ? Promise.resolve('') : answerOf(child)
-  if (child.pid !== undefined) {
-    feed(child, 3, listOf(plan.arguments))
-    feed(child, 4, plan.filter ?? Buffer.alloc(0))
+  const close = () => {
+    child.kill('SIGKILL')
+  }
+  const run = async (order: InsideOrder): Promise<Child> => {
+    if (child.pid === undefined) throw await failed
+    tell(child, order)
+    const line = await answer
+    if (line !== STARTED) throw await notStarted(line, ended)
+    return { pid: child.pid, ended, ...signalling(child, insidePids(child.pid)) }
   }
   return {
-    run: async (order) => {
-      if (child.pid === undefined) throw await failed
-      tell(child, { ...order, env: changed(order.env, plan.variables) })
-      const line = await answer
-      if (line !== STARTED) throw await notStarted(line, ended)
-      return { pid: child.pid, ended, ...signalling(child, commandPid(child.pid)) }
+    build: ({ arguments: list, variables }) => {
+      if (child.pid !== undefined) {
+        feed(child, 4, filter ?? Buffer.alloc(0))
+        feed(child, 3, listOf(list))
+      }
+      return {
+        run: (order, changes = variables) => run({ ...order, env: changed(order.env, changes) }),
+        close,
+      }
     },
-    close: () => child.kill('SIGKILL'),
+    close,
   }
 }
 
@@ -76,12 +96,13 @@ export interface InsideOptions extends InsideOrder {
 /** Both at once. */
 export async function startInside({ plan, bubblewrap, ...order }: InsideOptions): Promise<Child> {
   const { path, name, args, env } = order
-  return openInside(plan, bubblewrap).run({ path, name, args, env })
+  const begun = beginInside(bubblewrap, process.arch, { relays: plan.relays })
+  return begun.build(plan).run({ path, name, args, env })
 }
 
 /** The list itself goes through a pipe: everybody may read a command line. */
-export function bubblewrapArguments(plan: IsolationPlan): readonly string[] {
-  return ['--args', '3', ...(plan.filter ? ['--seccomp', '4'] : [])]
+export function bubblewrapArguments({ filter }: Pick<IsolationPlan, 'filter'>): readonly string[] {
+  return ['--args', '3', ...(filter ? ['--seccomp', '4'] : [])]
 }
 
 export function listOf(args: readonly string[]): Buffer {
@@ -139,11 +160,16 @@ async function notStarted(line: string, ended: Promise<ChildEnd>): Promise<Error
   })
 }
 
+interface InsidePids {
+  readonly ours: number | undefined
+  readonly command: number | undefined
+}
+
 /** bwrap → its first process inside → our Node → the command: each has the next as its only child so far. */
-function commandPid(outer: number): number | undefined {
-  let pid: number | undefined = outer
-  for (let step = 0; step < 3 && pid !== undefined; step++) pid = firstChild(pid)
-  return pid
+function insidePids(outer: number): InsidePids {
+  const first = firstChild(outer)
+  const ours = first && firstChild(first)
+  return { ours, command: ours && firstChild(ours) }
 }
 
 function firstChild(pid: number): number | undefined {
@@ -155,15 +181,18 @@ function firstChild(pid: number): number | undefined {
   }
 }
 
-/** To the command itself: bubblewrap passes nothing on. Killing is for the whole of the inside. */
+/**
+ * To the command itself: bubblewrap passes nothing on. After its end to our own program, which passes
+ * on what there is to pass it to. Killing is for the whole of the inside.
+ */
 function signalling(
   child: ChildProcess,
-  command: number | undefined,
+  { ours, command }: InsidePids,
 ): Pick<Child, 'forward' | 'kill'> {
   const kill = (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return
     if (signal === 'SIGKILL' || command === undefined) child.kill('SIGKILL')
-    else deliver(command, signal)
+    else if (!deliver(command, signal) && ours !== undefined) deliver(ours, signal)
   }
   const forward = (signal: NodeJS.Signals) => {
     if (FROM_TERMINAL.has(signal) && isForeground()) return
@@ -172,10 +201,11 @@ function signalling(
   return { forward, kill }
 }
 
-function deliver(pid: number, signal: NodeJS.Signals): void {
+/** False if it is gone already. */
+function deliver(pid: number, signal: NodeJS.Signals): boolean {
   try {
-    process.kill(pid, signal)
+    return process.kill(pid, signal)
   } catch {
-    // It is gone already, and `ended` tells.
+    return false
   }
 }

@@ -87,6 +87,8 @@ const unlessEqualSkip = (value: number, count: number): Instruction => [0x15, 0,
  * (`process.arch`). Programs of any other architecture get ENOSYS for everything.
  */
 export function systemCallFilter(machine: string): Uint8Array | undefined {
+  const known = made.get(machine)
+  if (known !== undefined) return known
   const kinds = MACHINES[machine]
   if (kinds === undefined) return undefined
   const program: Instruction[] = [load(ARCHITECTURE)]
@@ -94,8 +96,13 @@ export function systemCallFilter(machine: string): Uint8Array | undefined {
     const checks = checksFor(numbers)
     program.push(unlessEqualSkip(numbers.audit, checks.length), ...checks)
   }
-  return bytesOf([...program, answer(ENOSYS)])
+  const filter = bytesOf([...program, answer(ENOSYS)])
+  made.set(machine, filter)
+  return filter
 }
+
+/** Asked for by whoever begins, and again by the plan. */
+const made = new Map<string, Uint8Array>()
 
 function checksFor(numbers: Numbers): Instruction[] {
   const { keyrings, others, ioctl, socket, audit } = numbers

@@ -1,0 +1,79 @@
+import { join } from 'node:path'
+import { BrokerError } from '../errors.ts'
+import { placesIn, taskVariables } from '../launch/isolate/environment.ts'
+import type { FileView } from '../launch/isolate/file-view.ts'
+import { type IsolationFacts, type IsolationPlan, planIsolation } from '../launch/isolate/plan.ts'
+import type { WaysOut } from '../launch/isolate/ways-out.ts'
+import { makeToolsFolder } from '../launch/recipe/tools-folder.ts'
+import { AheadFolder } from './ahead-folder.ts'
+import type { factsOn } from './ground.ts'
+import { begin, Standing, type StandingTerms } from './standing.ts'
+import type { Held } from './walls.ts'
+
+/** Walls of a task whose lease is not there yet. Nothing of the task runs in them before it is. */
+export interface Ahead {
+  readonly standing: Standing
+  /** False for a lease that they were not made for: it needs others. */
+  suits(held: Held, ways: WaysOut): boolean
+  /**
+   * Puts the lease in, which suits. Returns the ways out that are not open yet, and the plan's variables for its
+   * environment. Throws `internal`.
+   */
+  fill(held: Held, ways: WaysOut): Pick<IsolationPlan, 'relays' | 'variables'>
+  /** Takes down what was not used, and removes the folder. */
+  close(): void
+}
+
+/** Begins to build them, and returns at once. `known.environment` is `placesIn` of the task's. Throws what keeps them from standing. */
+export function openAhead(
+  known: ReturnType<typeof factsOn> & { readonly cacheFolder: string },
+  files: FileView,
+  terms: StandingTerms,
+): Ahead {
+  const { run } = terms.ground.place.home
+  const made = makeToolsFolder(join(run, 'walls'))
+  const folder = new AheadFolder(made.path, join(run, 'tasks'))
+  const facts = { ...known, ...folder.facts(), relays: [], names: [] }
+  const standing = stand(facts, files, terms, folder.relays)
+  return {
+    standing,
+    suits: (held, ways) =>
+      folder.suits(held, ways) &&
+      JSON.stringify(placesIn(held.environment)) === JSON.stringify(facts.environment),
+    fill: (held, ways) => ({
+      relays: filled(folder, held, ways),
+      variables: taskVariables({ ...facts, environment: held.environment }),
+    }),
+    close: () => {
+      standing.close()
+      made.remove()
+    },
+  }
+}
+
+function filled(folder: AheadFolder, held: Held, ways: WaysOut): IsolationPlan['relays'] {
+  try {
+    return folder.fill(held, ways)
+  } catch (cause) {
+    throw new BrokerError('internal', 'the lease cannot be put into the isolated task', {
+      hint: "see that there is room and that the broker's folders are yours; then start the task again",
+      cause,
+    })
+  }
+}
+
+/** bubblewrap starts while the plan is made. */
+function stand(
+  facts: IsolationFacts,
+  files: FileView,
+  terms: StandingTerms,
+  relays: AheadFolder['relays'],
+): Standing {
+  const begun = begin(terms, relays)
+  try {
+    return new Standing(planIsolation(facts, files), files, terms, begun)
+  } catch (error) {
+    begun.close()
+    throw error
+  }
+}

@@ -1,0 +1,215 @@
+// Walls that go up before the lease is there, with a daemon of the test's own: it decides when, and what, it answers.
+import { type ChildProcess, spawn } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { DaemonFrame } from '../../src/api/session.ts'
+import { BIN, collect, until } from '../fixtures/broker.ts'
+import { approval, FakeDaemon, LEASE } from '../unit/client-fake-daemon.ts'
+import { hasBubblewrap } from './available.ts'
+import { USUAL } from './machine.ts'
+
+const { version } = JSON.parse(readFileSync(join(BIN, '..', '..', 'package.json'), 'utf8'))
+const BUNDLE = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
+const ARGS = ['exec', '--quiet', '--isolation', 'confine', '--env', 'staging', '--']
+
+let fake: FakeDaemon
+let folder: string
+let tree: string
+let running: ChildProcess[]
+let servers: Server[]
+let send: (frame: DaemonFrame) => void
+
+beforeEach(async () => {
+  fake = new FakeDaemon(version)
+  await fake.listen()
+  folder = mkdtempSync(join(process.getuid?.() === 0 ? '/srv' : tmpdir(), 'ahead-'))
+  tree = join(folder, 'home', 'project')
+  mkdirSync(tree, { recursive: true })
+  running = []
+  servers = []
+  fake.answer = (frame, answer) => {
+    send = answer
+    if (frame.type !== 'request') fake.usual(frame, answer)
+  }
+})
+afterEach(() => {
+  for (const child of running) child.kill('SIGKILL')
+  for (const server of servers) server.close()
+  rmSync(folder, { recursive: true, force: true })
+  fake.close()
+})
+
+function exec(code: string) {
+  const child = spawn(process.execPath, [BIN, ...ARGS, 'sh', '-c', code], {
+    cwd: tree,
+    env: { PATH: USUAL, HOME: join(folder, 'home'), BROKER_HOME: fake.folder },
+  })
+  running.push(child)
+  return { child, ended: collect(child) }
+}
+
+/** Inside has been built, and our program is there. */
+const stands = (child: ChildProcess) =>
+  descendants(child.pid ?? 0).some((pid) => commandOf(pid).startsWith('/run/broker/node'))
+const asked = () => until('it asked', () => fake.types().includes('request'))
+const left = () => {
+  const walls = join(fake.folder, 'run', 'walls')
+  return existsSync(walls) ? readdirSync(walls) : []
+}
+
+function descendants(pid: number): number[] {
+  const file = `/proc/${pid}/task/${pid}/children`
+  if (!existsSync(file)) return []
+  const children = readFileSync(file, 'utf8').split(' ').filter(Boolean).map(Number)
+  return [...children, ...children.flatMap(descendants)]
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+  } catch {
+    return ''
+  }
+}
+
+/** What the daemon holds ready for the lease; each socket answers with its name. */
+async function grant(base = 'tasks', services: [string, number][] = []): Promise<DaemonFrame> {
+  const folder = join(fake.folder, 'run', base, LEASE.id)
+  mkdirSync(join(folder, 'own'), { recursive: true, mode: 0o700 })
+  const listen = async (name: string) => {
+    const server = createServer((socket) => socket.end(`this is ${name}`))
+    servers.push(server)
+    await new Promise<void>((resolve) => server.listen(join(folder, name), resolve))
+    return join(folder, name)
+  }
+  for (const name of ['ca.pem', 'bundle.pem']) writeFileSync(join(folder, name), BUNDLE)
+  const proxy = {
+    url: 'http://127.0.0.1:61128',
+    caFile: join(folder, 'ca.pem'),
+    bundleFile: join(folder, 'bundle.pem'),
+    gitHeaders: [],
+  }
+  const opened = services.map(async ([host, port], index) => {
+    return { host, port, socket: await listen(`tcp-${index}.sock`) }
+  })
+  const place = {
+    folder,
+    socket: await listen('own/task.sock'),
+    proxySocket: await listen('proxy.sock'),
+    services: await Promise.all(opened),
+  }
+  return { ...fake.grant(proxy), place } as DaemonFrame
+}
+
+const dial = (host: string, port: number) =>
+  `${process.execPath} -e "require('net').connect(${port},'${host}').on('data',(d)=>console.log(''+d)).on('error',(e)=>console.log(e.code))"`
+
+describe.runIf(hasBubblewrap())('walls that go up before the lease is there', () => {
+  it('have nothing run in them if it is refused, and go', async () => {
+    const { child, ended } = exec('touch ran')
+    await asked()
+    await until('they stand', () => stands(child))
+    expect(left()).toHaveLength(1)
+    const inside = descendants(child.pid ?? 0)
+    const error = { code: 'denied', message: 'not today', hint: 'ask again', details: {} } as const
+    send({ type: 'error', error })
+    const { status, err } = await ended
+    expect(status).toBe(125)
+    expect(err).toBe('broker: not today\nhint: ask again\n')
+    expect(existsSync(join(tree, 'ran'))).toBe(false)
+    expect(left()).toEqual([])
+    await until('all are gone', () => inside.every((pid) => !commandOf(pid).includes('inside.cjs')))
+  })
+
+  it('have nothing run in them before the lease is bound', async () => {
+    let bind = () => {}
+    fake.answer = (frame, answer) => {
+      send = answer
+      if (frame.type === 'ack') bind = () => answer({ type: 'bound' })
+      else if (frame.type !== 'request') fake.usual(frame, answer)
+    }
+    const { child, ended } = exec('touch ran')
+    await asked()
+    send(await grant())
+    await until('it has the lease', () => fake.types().includes('ack'))
+    await until('they stand', () => stands(child))
+    expect(existsSync(join(tree, 'ran'))).toBe(false)
+    bind()
+    expect((await ended).status).toBe(0)
+    expect(existsSync(join(tree, 'ran'))).toBe(true)
+  })
+
+  it('come down while a person decides, and what is new by then is seen to', async () => {
+    const { child, ended } = exec('echo "[$(cat .env.local)]"')
+    await asked()
+    send({ type: 'pending', approval: approval() })
+    await until('they stand', () => stands(child))
+    await until('they are gone', () => descendants(child.pid ?? 0).length === 0)
+    expect(left()).toEqual([])
+    writeFileSync(join(tree, '.env.local'), 'KEY=of-the-person\n')
+    send(await grant())
+    expect(await ended).toMatchObject({ status: 0, out: '[]\n' })
+  })
+
+  it('are not those of a lease that came to stand elsewhere', async () => {
+    const { ended } = exec(`cat "$SSL_CERT_FILE"; ${dial('127.0.0.1', 61128)}`)
+    await asked()
+    send(await grant('elsewhere'))
+    expect(await ended).toMatchObject({ status: 0, out: `${BUNDLE}this is proxy.sock\n` })
+  })
+
+  it('show the lease under the names that it has outside, and no other one', async () => {
+    const other = join(fake.folder, 'run', 'tasks', 'lse_another')
+    mkdirSync(other, { recursive: true })
+    writeFileSync(join(other, 'key'), 'of another')
+    const { ended } = exec(
+      'dir=$(dirname "$SSL_CERT_FILE"); echo "$dir"; ls "$dir/.."; cat "$SSL_CERT_FILE" "$NODE_EXTRA_CA_CERTS"; head -c 15 "$WGETRC"; echo; cat /etc/ssl/certs/ca-certificates.crt; touch "$dir/x" "$dir/../x" "$dir/recipe/x"; echo "$?"; echo login >"$NETRC" && cat "$NETRC"',
+    )
+    await asked()
+    const lease = await grant()
+    send(lease)
+    const { status, out } = await ended
+    const roots = existsSync('/etc/ssl/certs/ca-certificates.crt') ? BUNDLE : ''
+    const folder = lease.type === 'lease' ? lease.place?.folder : undefined
+    expect(out).toBe(
+      `${folder}\n${LEASE.id}\n${BUNDLE}${BUNDLE}ca_certificate \n${roots}1\nlogin\n`,
+    )
+    expect(status).toBe(0)
+    expect(left()).toEqual([])
+  })
+
+  it('lead to the proxy and the services of the lease, by name', async () => {
+    const { ended } = exec(`${dial('127.0.0.1', 61128)}; ${dial('db.example', 5432)}`)
+    await asked()
+    send(await grant('tasks', [['db.example', 5432]]))
+    expect(await ended).toMatchObject({
+      status: 0,
+      out: 'this is proxy.sock\nthis is tcp-0.sock\n',
+    })
+  })
+
+  it('leave nothing behind for long if exec is killed', async () => {
+    const { child, ended } = exec('true')
+    await asked()
+    await until('they stand', () => stands(child))
+    child.kill('SIGKILL')
+    await ended
+    expect(left()).toHaveLength(1)
+    const next = exec('true')
+    await until('the next one asks', () => fake.types().filter((t) => t === 'request').length === 2)
+    send(await grant())
+    expect((await next.ended).status).toBe(0)
+    expect(left()).toEqual([])
+  })
+})
