@@ -86,7 +86,10 @@ async function examinePolicy(context: Context): Promise<Finding[]> {
     findings.push({
       level: 'warning',
       message: `template "${template.name}" is unconfined: its agent can act as you`,
-      hint: 'set isolation: mask or confine for it and drop "unconfined"; what this machine reaches stands under isolation',
+      hint:
+        policy.version === 0
+          ? 'built in, it can only read; one of your own replaces it: broker template init'
+          : 'set isolation: mask or confine for it and drop "unconfined"; what this machine reaches stands under isolation',
     })
   }
   return findings
