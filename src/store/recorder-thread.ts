@@ -13,7 +13,7 @@ import { CHECKPOINT_PAGES } from './wal.ts'
 const { path, keys } = workerData as RecorderStart
 const database = new DatabaseSync(path)
 // As in the store's own thread (`wal.ts`): SQLite's own way would be `fsync`, which has the file's times
-// written as well, and takes many times as long.
+// written as well.
 database.exec(`
   pragma synchronous = normal;
   pragma foreign_keys = on;
