@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, expect, it } from 'vitest'
@@ -24,6 +24,26 @@ it('knows a file that took both the name and the number of the old one', async (
     expect(lost).toEqual([path])
     if (statSync(path).ino === before) break
   }
+})
+
+it('knows a file in a new folder of the old name, however long after the folder it comes', async () => {
+  const place = join(folder, 'a', 'b')
+  const path = join(place, '.env')
+  mkdirSync(place, { recursive: true })
+  writeFileSync(path, 'old')
+  const lost: string[] = []
+  watch = watchMasks([path], (file) => lost.push(file), folder)
+  const settled = () => new Promise((resolve) => setTimeout(resolve, 100))
+  renameSync(join(folder, 'a'), join(folder, 'aside'))
+  await settled()
+  mkdirSync(join(folder, 'a'))
+  await settled()
+  mkdirSync(place)
+  await settled()
+  expect(lost).toEqual([])
+  writeFileSync(path, 'new')
+  await until('the loss is told', () => lost.length > 0)
+  expect(lost).toEqual([path])
 })
 
 it('says nothing of a file that is only gone, or written in place', async () => {

@@ -20,15 +20,19 @@ export function watchMasks(
   workTree: string,
 ): MaskWatch {
   const masked = new Map(paths.map((path) => [path, identity(path)]))
-  const watchers: FSWatcher[] = []
+  // From the top: what appears in a folder after it was watched is told, what was there before is seen.
+  const folders = [...new Set(paths.flatMap((path) => above(path, workTree)))].sort(byLength)
+  const watchers = new Map<string, { readonly folder: string; readonly watcher: FSWatcher }>()
   let timer: NodeJS.Timeout | undefined
   let open = true
   const close = () => {
     open = false
     clearInterval(timer)
-    for (const watcher of watchers) watcher.close()
+    for (const { watcher } of watchers.values()) watcher.close()
   }
   const look = () => {
+    if (!open) return
+    follow()
     for (const [path, before] of masked) {
       const now = open ? identity(path) : undefined
       if (now === undefined || now === before) continue
@@ -39,14 +43,22 @@ export function watchMasks(
   const lookOften = () => {
     timer ??= setInterval(look, LOOK_EVERY_MS).unref()
   }
-  for (const folder of new Set(paths.flatMap((path) => above(path, workTree)))) {
-    try {
-      watchers.push(watch(folder, { persistent: false }, look).on('error', lookOften))
-    } catch {
-      lookOften()
+  /** A folder that took the place of another is not the one that was watched. */
+  const follow = () => {
+    for (const path of folders) {
+      const folder = identity(path)
+      if (folder === undefined || watchers.get(path)?.folder === folder) continue
+      watchers.get(path)?.watcher.close()
+      watchers.delete(path)
+      try {
+        const watcher = watch(path, { persistent: false }, look).on('error', lookOften)
+        watchers.set(path, { folder, watcher })
+      } catch {
+        lookOften()
+      }
     }
   }
-  look() // what happened while the watches were set up
+  look() // which also sees what happened while the watches were set up
   return { close }
 }
 
@@ -58,6 +70,10 @@ function above(path: string, workTree: string): string[] {
     if (at === workTree) break
   }
   return parents
+}
+
+function byLength(one: string, other: string): number {
+  return one.length - other.length
 }
 
 /** With its birth: a file system gives the number of a removed file to the next one. */
