@@ -39,7 +39,7 @@ export const FORWARDED: readonly NodeJS.Signals[] = [
 ]
 
 /** Those that a terminal sends to the whole foreground group, the child included. */
-const FROM_TERMINAL: ReadonlySet<NodeJS.Signals> = new Set([
+export const FROM_TERMINAL: ReadonlySet<NodeJS.Signals> = new Set([
   'SIGINT',
   'SIGQUIT',
   'SIGTSTP',

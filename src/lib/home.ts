@@ -20,7 +20,7 @@ export interface Home {
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** A socket path longer than this is refused by the kernel (sun_path: 108 on Linux, 104 on macOS). */
-const MAX_SOCKET_PATH = 100
+export const MAX_SOCKET_PATH = 100
 
 /** Computes the folders from the environment; touches nothing. */
 export function resolveHome(env: Environment, platform: NodeJS.Platform = process.platform): Home {
@@ -73,13 +73,14 @@ function baseFolders(env: Environment, platform: NodeJS.Platform) {
 }
 
 function socketPath(run: string, platform: NodeJS.Platform): string {
-  if (platform === 'win32') return `\\\\.\\pipe\\broker-${short(run)}`
+  if (platform === 'win32') return `\\\\.\\pipe\\broker-${shortFor(run)}`
   const usual = join(run, 'broker.sock')
   if (Buffer.byteLength(usual) <= MAX_SOCKET_PATH) return usual
-  return join(tmpdir(), `broker-${userInfo().uid}-${short(run)}`, 'broker.sock')
+  return join(tmpdir(), `broker-${userInfo().uid}-${shortFor(run)}`, 'broker.sock')
 }
 
-function short(path: string): string {
+/** A name that stands for a path where the path itself would be too long. */
+export function shortFor(path: string): string {
   // Loaded when it is needed, which is nearly never: this file is on the way of every `exec`.
   const { createHash } = process.getBuiltinModule('node:crypto')
   return createHash('sha256').update(path).digest('hex').slice(0, 16)

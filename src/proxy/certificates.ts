@@ -1,5 +1,5 @@
 import '../lib/reflect.ts'
-import { randomBytes, webcrypto } from 'node:crypto'
+import { webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
 import {
   AuthorityKeyIdentifierExtension,
@@ -13,7 +13,8 @@ import {
   type X509Certificate,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import { Secret } from '../lib/secret.ts'
+import type { Secret } from '../lib/secret.ts'
+import { pemOf, randomSerial } from '../lib/x509.ts'
 import { nameConstraints } from './name-constraints.ts'
 import { publicRoots } from './roots.ts'
 
@@ -75,7 +76,7 @@ export class CertificateAuthority {
     const leafKeys = await generate(true)
     const pkcs8 = await webcrypto.subtle.exportKey('pkcs8', leafKeys.privateKey)
     const certificate = await X509CertificateGenerator.createSelfSigned({
-      serialNumber: serial(),
+      serialNumber: randomSerial(),
       name: [{ O: ['broker'] }, { CN: [`broker ${name}`] }],
       notBefore: new Date(now.getTime() - BACKDATED_MS),
       notAfter,
@@ -92,7 +93,7 @@ export class CertificateAuthority {
       certificate,
       keys,
       leafKeys,
-      pem('PRIVATE KEY', pkcs8),
+      pemOf('PRIVATE KEY', pkcs8),
       notAfter,
     )
   }
@@ -120,7 +121,7 @@ export class CertificateAuthority {
 
   async #issue(host: string): Promise<Leaf> {
     const certificate = await X509CertificateGenerator.create({
-      serialNumber: serial(),
+      serialNumber: randomSerial(),
       // No common name: it is limited to 64 characters and no client reads it any more.
       subject: [{ O: ['broker'] }],
       issuer: this.#certificate.subject,
@@ -146,18 +147,3 @@ export class CertificateAuthority {
 
 const generate = (extractable: boolean) =>
   webcrypto.subtle.generateKey(ALGORITHM, extractable, ['sign', 'verify'])
-
-/** 127 random bits, positive (RFC 5280 §4.1.2.2). */
-function serial(): string {
-  const bytes = randomBytes(16)
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
-  return bytes.toString('hex')
-}
-
-function pem(label: string, bytes: ArrayBuffer): Secret {
-  const lines =
-    Buffer.from(bytes)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? []
-  return new Secret(`-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`)
-}

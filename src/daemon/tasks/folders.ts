@@ -1,12 +1,9 @@
-import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { BrokerError } from '../../errors.ts'
-import { ensurePrivateFolder } from '../../lib/home.ts'
+import { ensurePrivateFolder, MAX_SOCKET_PATH, shortFor } from '../../lib/home.ts'
 
-/** A socket path longer than this is refused by the kernel (sun_path: 108 on Linux, 104 on macOS). */
-const LONGEST_PATH = 100
 /** Of a lease's id, and of what stands below its folder. */
 const ID_LENGTH = 30
 const LONGEST_NAME = 'own/task.sock'.length
@@ -31,7 +28,7 @@ export class TaskFolders {
   /** `run` is the broker's runtime folder; where its sockets' paths would be too long, a short one is taken. */
   constructor(run: string, temporary = tmpdir()) {
     const usual = join(run, 'tasks')
-    const name = `broker-${process.getuid?.() ?? 'user'}-${digestOf(run)}`
+    const name = `broker-${process.getuid?.() ?? 'user'}-${shortFor(`tasks of ${run}`)}`
     const short = join(temporary, name, 'tasks')
     this.#base = fits(usual) || !fits(short) ? usual : short
   }
@@ -86,18 +83,14 @@ export function proxySocketIn(folder: string): string {
 
 /** Throws `isolation_unavailable` for a path that no socket can have. */
 export function assertSocketPath(path: string): void {
-  if (Buffer.byteLength(path) <= LONGEST_PATH) return
+  if (Buffer.byteLength(path) <= MAX_SOCKET_PATH) return
   throw new BrokerError('isolation_unavailable', `no socket can have a path as long as "${path}"`, {
-    hint: `set BROKER_HOME or TMPDIR to a shorter path (sockets have at most ${LONGEST_PATH} bytes), or use --isolation scrub`,
+    hint: `set BROKER_HOME or TMPDIR to a shorter path (sockets have at most ${MAX_SOCKET_PATH} bytes), or use --isolation scrub`,
   })
 }
 
 function fits(base: string): boolean {
-  return Buffer.byteLength(base) + ID_LENGTH + LONGEST_NAME + 2 <= LONGEST_PATH
-}
-
-function digestOf(path: string): string {
-  return createHash('sha256').update(`tasks of ${path}`).digest('hex').slice(0, 16)
+  return Buffer.byteLength(base) + ID_LENGTH + LONGEST_NAME + 2 <= MAX_SOCKET_PATH
 }
 
 function remove(path: string): void {

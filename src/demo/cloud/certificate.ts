@@ -1,5 +1,5 @@
 import '../../lib/reflect.ts'
-import { randomBytes, webcrypto } from 'node:crypto'
+import { webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
 import {
   AuthorityKeyIdentifierExtension,
@@ -12,7 +12,8 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from '@peculiar/x509'
-import { Secret } from '../../lib/secret.ts'
+import type { Secret } from '../../lib/secret.ts'
+import { pemOf, randomSerial } from '../../lib/x509.ts'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 const NAMES = ['127.0.0.1', 'localhost', 'backboard.railway.com', 'backboard.railway.app']
@@ -37,7 +38,7 @@ export async function newIdentity(): Promise<Identity> {
   }
   const authority = await X509CertificateGenerator.createSelfSigned({
     ...valid,
-    serialNumber: serial(),
+    serialNumber: randomSerial(),
     name: [{ O: ['broker demo'] }, { CN: ['demo cloud'] }],
     keys: signing,
     extensions: [
@@ -48,7 +49,7 @@ export async function newIdentity(): Promise<Identity> {
   })
   const certificate = await X509CertificateGenerator.create({
     ...valid,
-    serialNumber: serial(),
+    serialNumber: randomSerial(),
     subject: [{ O: ['broker demo'] }],
     issuer: authority.subject,
     publicKey: serving.publicKey,
@@ -67,20 +68,6 @@ export async function newIdentity(): Promise<Identity> {
   return {
     ca: `${authority.toString('pem')}\n`,
     certificate: `${certificate.toString('pem')}\n`,
-    key: new Secret(pem(await webcrypto.subtle.exportKey('pkcs8', serving.privateKey))),
+    key: pemOf('PRIVATE KEY', await webcrypto.subtle.exportKey('pkcs8', serving.privateKey)),
   }
-}
-
-/** 127 random bits, positive (RFC 5280 §4.1.2.2). */
-function serial(): string {
-  const bytes = randomBytes(16)
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40
-  return bytes.toString('hex')
-}
-
-function pem(pkcs8: ArrayBuffer): string {
-  const lines = Buffer.from(pkcs8)
-    .toString('base64')
-    .replace(/.{64}(?!$)/g, '$&\n')
-  return `-----BEGIN PRIVATE KEY-----\n${lines}\n-----END PRIVATE KEY-----\n`
 }
