@@ -7,12 +7,18 @@ import type { WaysOut } from '../launch/isolate/ways-out.ts'
 import { makeToolsFolder } from '../launch/recipe/tools-folder.ts'
 import { AheadFolder } from './ahead-folder.ts'
 import type { factsOn } from './ground.ts'
+import { type PlanShape, RememberedShape } from './remembered-shape.ts'
 import { begin, Standing, type StandingTerms } from './standing.ts'
 import type { Held } from './walls.ts'
 
 /** Walls of a task whose lease is not there yet. Nothing of the task runs in them before it is. */
 export interface Ahead {
   readonly standing: Standing
+  /**
+   * Makes the plan, if they were built by that of the last task, and sees whether they are what it says. False:
+   * they may not be used. Throws what keeps any walls from standing. May be repeated.
+   */
+  holds(): boolean
   /** False for a lease that they were not made for: it needs others. */
   suits(held: Held, ways: WaysOut): boolean
   /**
@@ -24,9 +30,14 @@ export interface Ahead {
   close(): void
 }
 
-/** Begins to build them, and returns at once. `known.environment` is `placesIn` of the task's. Throws what keeps them from standing. */
+/**
+ * Begins to build them, and returns at once: by the plan of the last task at this place (`remembered` is
+ * its file), or where there is none, by its own. `known.environment` is `placesIn` of the task's. Throws
+ * what keeps them from standing.
+ */
 export function openAhead(
   known: ReturnType<typeof factsOn> & { readonly cacheFolder: string },
+  remembered: string,
   files: FileView,
   terms: StandingTerms,
 ): Ahead {
@@ -34,9 +45,18 @@ export function openAhead(
   const made = makeToolsFolder(join(run, 'walls'))
   const folder = new AheadFolder(made.path, join(run, 'tasks'))
   const facts = { ...known, ...folder.facts(), relays: [], names: [] }
-  const standing = stand(facts, files, terms, folder.relays)
+  const shape = new RememberedShape(remembered, made.path)
+  const recalled = shape.recall(files, terms.ground.workTree)
+  const { standing, plan } = stand(facts, files, terms, folder.relays, recalled)
+  const settled = once(() => {
+    const made = plan ?? planIsolation(facts, files)
+    const same = shape.isOf(made)
+    if (same && plan === undefined) standing.settle(made, files)
+    return same || plan !== undefined
+  })
   return {
     standing,
+    holds: settled,
     suits: (held, ways) =>
       folder.suits(held, ways) &&
       JSON.stringify(placesIn(held.environment)) === JSON.stringify(facts.environment),
@@ -62,18 +82,37 @@ function filled(folder: AheadFolder, held: Held, ways: WaysOut): IsolationPlan['
   }
 }
 
-/** bubblewrap starts while the plan is made. */
+/** bubblewrap starts while the plan is made, or recalled. */
 function stand(
   facts: IsolationFacts,
   files: FileView,
   terms: StandingTerms,
   relays: AheadFolder['relays'],
-): Standing {
+  recalled: PlanShape | undefined,
+): { readonly standing: Standing; readonly plan: IsolationPlan | undefined } {
   const begun = begin(terms, relays)
   try {
-    return new Standing(planIsolation(facts, files), files, terms, begun)
+    if (recalled)
+      return { standing: new Standing(bare(recalled), files, terms, begun), plan: undefined }
+    const plan = planIsolation(facts, files)
+    return { standing: new Standing(plan, files, terms, begun), plan }
   } catch (error) {
     begun.close()
     throw error
+  }
+}
+
+/** Enough to build by. Its texts, and what is told of it, come with the plan. */
+function bare(shape: PlanShape): IsolationPlan {
+  const copies = new Map(shape.copies.map((path) => [path, '']))
+  const none = { held: [], runLater: [], remarks: [], variables: {}, filter: undefined }
+  return { ...shape, ...none, copies }
+}
+
+function once<T>(work: () => T): () => T {
+  let done: { readonly value: T } | undefined
+  return () => {
+    done ??= { value: work() }
+    return done.value
   }
 }

@@ -62,8 +62,14 @@ export class InsideWalls implements Walls {
   }
 
   look(environment: Readonly<Record<string, string>>): void {
-    if (this.#ahead !== undefined) return
     try {
+      if (this.#ahead?.holds()) return
+      // Something is not as it was for the last task: once more, by the plan that was made now.
+      if (this.#ahead !== undefined) {
+        this.#drop()
+        this.#goAhead()
+        return
+      }
       const { runLater } = planIsolation(this.#standIn(environment), this.#files)
       runLaterState(this.#files, [...runLater, ...this.#terms.ground.letIn.runsLater])
     } catch {
@@ -78,7 +84,8 @@ export class InsideWalls implements Walls {
     const ways = this.level === 'confine' ? waysOut(place, proxy) : NOWHERE
     const ahead = this.#ahead
     // A person may have taken their time to approve the lease.
-    if (this.#lookAgain() || !ahead?.suits(held, ways)) this.#raiseNow(held, place, ways)
+    if (this.#lookAgain() || !ahead?.holds() || !ahead.suits(held, ways))
+      this.#raiseNow(held, place, ways)
     else {
       const { relays, variables } = ahead.fill(held, ways)
       this.#relays = relays
@@ -92,7 +99,7 @@ export class InsideWalls implements Walls {
     const { ground } = this.#terms
     const places = placesIn(ground.place.env)
     const facts = { ...factsOn(ground, this.level, places), cacheFolder: this.#caches() }
-    const ahead = openAhead(facts, this.#files, this.#terms)
+    const ahead = openAhead(facts, this.#ofProject('plans'), this.#files, this.#terms)
     this.#ahead = ahead
     // While a person makes up their mind nothing has to stand there.
     setTimeout(() => {
@@ -153,8 +160,13 @@ export class InsideWalls implements Walls {
   }
 
   #caches(): string {
+    return this.#ofProject('caches')
+  }
+
+  /** In a folder that no task sees. */
+  #ofProject(kind: 'caches' | 'plans'): string {
     const { place, workTree } = this.#terms.ground
-    return projectFolder(join(place.home.state, 'caches'), workTree)
+    return projectFolder(join(place.home.state, kind), workTree)
   }
 
   /** As like as can be to the real one while there is no lease. */

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import type { Child } from '../launch/child.ts'
 import { hostFiles } from '../launch/isolate/file-view.ts'
@@ -19,9 +20,9 @@ export interface StandingTerms {
 
 /** One set of walls, from its plan to the end of what stood in them. */
 export class Standing {
-  readonly plan: IsolationPlan
+  #plan: IsolationPlan
   readonly #terms: StandingTerms
-  readonly #before: RunLaterState
+  #before: RunLaterState
   readonly #watch: MaskWatch
   readonly #opened: Opened
   #child: Child | undefined
@@ -36,13 +37,28 @@ export class Standing {
     begun: Begun = begin(terms, plan.relays),
   ) {
     const { ground } = terms
-    this.plan = plan
+    this.#plan = plan
     this.#terms = terms
     prepare(plan)
-    this.#before = this.#runLater(files)
     // Before anything is mounted: what is replaced in between counts as well.
     this.#watch = watchMasks(plan.masked, (path) => this.#lost(path), ground.workTree)
     this.#opened = begun.build(plan)
+    this.#before = this.#runLater(files)
+  }
+
+  get plan(): IsolationPlan {
+    return this.#plan
+  }
+
+  /**
+   * Puts in what the plan says of texts, where it was built by no more than the plan's shape. Throws what the
+   * file system throws.
+   */
+  settle(plan: IsolationPlan, files: Ground['files']): void {
+    // Mounted already: so written, and not replaced.
+    for (const [path, text] of plan.copies) if (text !== '') writeFileSync(path, text)
+    this.#plan = plan
+    this.#before = this.#runLater(files)
   }
 
   /**
@@ -52,7 +68,7 @@ export class Standing {
   async run(
     order: InsideOrder,
     onLost: (path: string) => void,
-    variables = this.plan.variables,
+    variables = this.#plan.variables,
   ): Promise<Child> {
     this.#onLost = onLost
     if (this.#lostPath !== undefined) throw lostEarly(this.#lostPath)
@@ -87,7 +103,7 @@ export class Standing {
   }
 
   #runLater(files: Ground['files']): RunLaterState {
-    return runLaterState(files, [...this.plan.runLater, ...this.#terms.ground.letIn.runsLater])
+    return runLaterState(files, [...this.#plan.runLater, ...this.#terms.ground.letIn.runsLater])
   }
 }
 

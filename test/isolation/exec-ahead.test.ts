@@ -6,7 +6,9 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer, type Server } from 'node:net'
@@ -211,5 +213,90 @@ describe.runIf(hasBubblewrap())('walls that go up before the lease is there', ()
     send(await grant())
     expect((await next.ended).status).toBe(0)
     expect(left()).toEqual([])
+  })
+})
+
+describe.runIf(hasBubblewrap())('walls that go up by the plan of the last task', () => {
+  const remembered = () => join(fake.folder, 'state', 'plans', encodeURIComponent(tree))
+  /** What stood ready for the last lease goes with it. */
+  const clear = () => {
+    for (const server of servers.splice(0)) server.close()
+    rmSync(join(fake.folder, 'run', 'tasks'), { recursive: true, force: true })
+  }
+  async function granted(code: string) {
+    const requests = () => fake.types().filter((type) => type === 'request').length
+    const before = requests()
+    const { ended } = exec(code)
+    await until('it asks', () => requests() > before)
+    send(await grant())
+    return { ended }
+  }
+  async function runs(code: string) {
+    const { ended } = await granted(code)
+    const result = await ended
+    clear()
+    return result
+  }
+  it('are used if all is as it was', async () => {
+    writeFileSync(join(tree, '.env'), 'KEY=of-the-person\n')
+    await runs('true')
+    expect(existsSync(remembered())).toBe(true)
+    expect(statSync(remembered()).mode & 0o777).toBe(0o600)
+    const { ino } = statSync(remembered())
+    const found = await runs('echo "[$(cat .env)]"; cat /etc/hosts')
+    expect(found.status).toBe(0)
+    expect(found.out).toContain('[]\n')
+    expect(found.out).toContain('localhost') // of a text that was not there when it was mounted
+    expect(statSync(remembered()).ino).toBe(ino)
+  })
+
+  it('are not used if a secret has come since, and that one is hidden', async () => {
+    await runs('true')
+    writeFileSync(join(tree, '.env'), 'KEY=of-the-person\n')
+    const found = await runs('echo "[$(cat .env)]"; grep -qw localhost /etc/hosts && echo whole')
+    expect(found).toMatchObject({ status: 0, out: '[]\nwhole\n', err: '' })
+  })
+
+  it('make nothing anew that has gone since', async () => {
+    mkdirSync(join(tree, '.vscode'))
+    writeFileSync(join(tree, '.env'), 'KEY=of-the-person\n')
+    await runs('true')
+    rmSync(join(tree, '.env'))
+    rmSync(join(tree, '.vscode'), { recursive: true })
+    const found = await runs('ls -A')
+    expect(found).toMatchObject({ status: 0, out: '', err: '' })
+    expect(readdirSync(tree)).toEqual([])
+  })
+
+  it('hide what the plan hides, whatever the file says', async () => {
+    writeFileSync(join(tree, '.env'), 'KEY=of-the-person\n')
+    await runs('true')
+    const shape = JSON.parse(readFileSync(remembered(), 'utf8'))
+    const at = shape.arguments.findIndex((word: string) => word === join(tree, '.env'))
+    shape.arguments.splice(at - 2, 3)
+    shape.masked = []
+    writeFileSync(remembered(), JSON.stringify(shape))
+    const found = await runs('echo "[$(cat .env)]"')
+    expect(found).toMatchObject({ status: 0, out: '[]\n', err: '' })
+  })
+
+  it('are made of the plan where the file cannot be read', async () => {
+    await runs('true')
+    for (const text of ['', '{', 'null', '{"arguments":"--bind / /"}', '{"arguments":[]}']) {
+      writeFileSync(remembered(), text)
+      expect(await runs('echo ran')).toMatchObject({ status: 0, out: 'ran\n', err: '' })
+    }
+  })
+
+  it('end the task if a mask falls off that only the plan of the last task had seen to', async () => {
+    writeFileSync(join(tree, '.env'), 'KEY=of-the-person\n')
+    await runs('true')
+    const { ended } = await granted('touch begun; sleep 20')
+    await until('it runs', () => existsSync(join(tree, 'begun')))
+    writeFileSync(join(tree, 'new'), 'KEY=another\n')
+    renameSync(join(tree, 'new'), join(tree, '.env'))
+    const { status, err } = await ended
+    expect(status).toBe(137)
+    expect(err).toContain('was replaced and could be read from inside')
   })
 })

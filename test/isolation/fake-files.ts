@@ -51,6 +51,11 @@ export function fakeFiles(
     if ('link' in node) return { kind: 'link', mode: 0o777 }
     return { kind: 'file', mode: node.mode }
   }
+  const list = (path: string) => {
+    const at = real(path)
+    const all = [...folders, ...nodes.keys()].filter((p) => p !== '/' && posix.dirname(p) === at)
+    return all.map((p) => ({ name: posix.basename(p), kind: entry(p)?.kind ?? ('other' as const) }))
+  }
   return {
     entry,
     real: (path) => real(path),
@@ -66,10 +71,7 @@ export function fakeFiles(
         ? node.text
         : undefined
     },
-    list: (path) => {
-      const at = real(path)
-      const all = [...folders, ...nodes.keys()].filter((p) => p !== '/' && posix.dirname(p) === at)
-      return all.map((p) => ({ name: posix.basename(p), kind: entry(p)?.kind ?? 'other' }))
-    },
+    list,
+    names: (path) => list(path).map(({ name }) => name),
   }
 }

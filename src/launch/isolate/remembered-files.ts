@@ -10,6 +10,7 @@ export function rememberedFiles(files: FileView): FileView {
     target: once(files.target),
     real: once(files.real),
     list: once(files.list),
+    names: once(files.names),
     text: once(files.text),
   }
 }

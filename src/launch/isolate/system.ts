@@ -45,15 +45,13 @@ export function etcMasks(files: FileView, uid: number, empty: string): Mount[] {
   const found: Mount[] = []
   const look = (path: string, depth: number) => {
     const entry = files.entry(path)
-    if (entry === undefined) return
+    if (entry === undefined || entry.kind === 'link') return
     const secret = system.etcSecrets.includes(path)
     if (entry.kind !== 'folder') {
       if (secret || (entry.mode & 0o004) === 0) found.push(readOnly(path, empty))
     } else if (secret || (entry.mode & 0o001) === 0) found.push(fresh(path))
     else if (depth < DEEPEST_OF_ETC) {
-      for (const { name, kind } of files.list(path)) {
-        if (kind !== 'link') look(`${path}/${name}`, depth + 1)
-      }
+      for (const name of files.names(path)) look(`${path}/${name}`, depth + 1)
     }
   }
   look('/etc', 0)
