@@ -4,6 +4,7 @@ import { CONFINED_PROXY_PORT } from '../api/confined.ts'
 import type { OpenProxy, ProxyOrder } from '../broker/authorize/task.ts'
 import type { Log } from '../broker/context.ts'
 import type { Lease } from '../core/lease.ts'
+import { certificatesIn, javaTrustStore, trustStoreBeside } from '../lib/java-trust-store.ts'
 import type { OwnPorts } from '../proxy/addresses.ts'
 import type { Listener } from '../proxy/listener.ts'
 import {
@@ -120,6 +121,8 @@ function writeCertificates(
   const bundleFile = join(folder, 'bundle.pem')
   writeFileSync(caFile, listener.ca, { mode: 0o600, flag: 'wx' })
   writeFileSync(bundleFile, listener.bundle, { mode: 0o600, flag: 'wx' })
+  const store = javaTrustStore(certificatesIn(listener.bundle))
+  writeFileSync(trustStoreBeside(bundleFile), store, { mode: 0o600, flag: 'wx' })
   return { caFile, bundleFile }
 }
 

@@ -87,4 +87,15 @@ describe('Java', () => {
     }
     expect(store().includes(der(ONE))).toBe(true)
   })
+
+  it('is given what the daemon made of the same bundle, and of another one its own', () => {
+    writeFileSync(join(folder, 'task', 'bundle.jks'), 'made by the daemon')
+    proxiedTask(proxy, { JAVA_TOOL_OPTIONS: '' }, folder)
+    expect(store().toString()).toBe('made by the daemon')
+    rmSync(join(folder, 'task', 'recipe'), { recursive: true })
+    const company = join(folder, 'company.pem')
+    writeFileSync(company, COMPANY)
+    proxiedTask(proxy, { JAVA_TOOL_OPTIONS: '', SSL_CERT_FILE: company }, folder)
+    expect(store().includes(der(COMPANY))).toBe(true)
+  })
 })

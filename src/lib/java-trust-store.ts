@@ -55,3 +55,15 @@ function seal(body: Uint8Array, password: string): Buffer {
   const wide = Buffer.from(password, 'utf16le').swap16()
   return createHash('sha1').update(wide).update('Mighty Aphrodite').update(body).digest()
 }
+
+/** The certificates of a bundle that we have written: `CERTIFICATE` blocks and nothing else. */
+export function certificatesIn(bundle: string): Buffer[] {
+  const blocks = bundle.split('-----BEGIN CERTIFICATE-----').slice(1)
+  // Base64 is read without its line ends.
+  return blocks.map((block) => Buffer.from(block.slice(0, block.indexOf('-')), 'base64'))
+}
+
+/** Where the key store of a bundle's certificates stands, if it has one. */
+export function trustStoreBeside(bundleFile: string): string {
+  return `${bundleFile.replace(/\.pem$/, '')}.jks`
+}
