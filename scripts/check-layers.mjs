@@ -33,10 +33,11 @@ const VALUES = {
   ],
   demo: [],
   client: ['api'],
+  ci: ['api', 'client'],
   launch: [],
-  exec: ['api', 'client', 'launch', 'cli'],
-  cli: ['api', 'core', 'client'],
-  commands: ['api', 'core', 'client', 'cli', 'launch', 'demo'],
+  exec: ['api', 'client', 'ci', 'launch', 'cli'],
+  cli: ['api', 'core', 'client', 'ci'],
+  commands: ['api', 'core', 'client', 'ci', 'cli', 'launch', 'demo'],
 }
 
 // What may be imported as a type only, beyond the values.

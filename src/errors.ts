@@ -10,6 +10,13 @@ export type ErrorCode =
   | 'conflict'
   | 'unauthorized'
   | 'denied'
+  | 'subject_refused' // an identity token that is not accepted, whatever the reason
+  | 'token_replayed'
+  | 'target_refused'
+  | 'details_refused'
+  | 'already_claimed'
+  | 'issuer_unavailable'
+  | 'rate_limited'
   | 'quota_exceeded'
   | 'approval_required'
   | 'approval_denied'

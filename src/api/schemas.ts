@@ -70,6 +70,12 @@ export const confirmEnrollmentRequest = z.strictObject({ code })
 
 export const checkRequest = z.strictObject({ text: z.string() })
 
+export const testRequest = z.strictObject({
+  text: z.string(),
+  claims: z.record(z.string(), z.json()),
+  audience: z.string().min(1).max(2000).exactOptional(),
+})
+
 export const applyRequest = z.strictObject({ text: z.string(), baseVersion: z.int().min(0) })
 
 export const unlockRequest = z.strictObject({ passphrase: z.string().min(1).max(4096) })

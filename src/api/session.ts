@@ -21,6 +21,20 @@ import type { ApprovalView, LeaseRequest, LeaseView, ProxyView, TaskPlaceView } 
 export const SESSION_PATH = '/v1/session'
 export const SESSION_PROTOCOL = 'broker-session'
 
+/**
+ * The way to a lease's proxy at a server: `POST /v1/leases/:id/proxy` with the lease's own credential,
+ * `Upgrade: broker-proxy` → 101, then the bytes of one connection to the proxy, both ways.
+ */
+export const PROXY_PROTOCOL = 'broker-proxy'
+
+/** What a client has to know of a lease's proxy at a server. Nothing in it is a secret. */
+export interface RelayView {
+  /** The proxy's CA alone, PEM. */
+  readonly ca: string
+  /** As in `ProxyView`. */
+  readonly gitHeaders: readonly { readonly url: string; readonly header: string }[]
+}
+
 export type ClientFrame =
   | { readonly type: 'request'; readonly request: LeaseRequest }
   | { readonly type: 'resume'; readonly lease: string; readonly secret: string }
@@ -37,6 +51,8 @@ export type DaemonFrame =
       readonly lease: LeaseView
       readonly variables: Readonly<Record<string, string>>
       readonly proxy: ProxyView | null
+      /** Of a server alone, in place of `proxy` and `place`; null where the lease has no proxy. */
+      readonly relay?: RelayView | null
       /** Null at `scrub`. */
       readonly place: TaskPlaceView | null
       /** Proves a reconnecting client is the one that holds this session. */
@@ -72,7 +88,10 @@ export const SESSION = {
   pingMs: 2000,
   /** Silence after which the daemon counts as hung. */
   silenceMs: 6000,
-  /** From the loss of the daemon to its return, or the child is ended. */
+  /**
+   * From the loss of the broker to its return, or the child is ended. The same across a network: a server
+   * that starts again is back within it, and longer than this nobody should have what nobody can take away.
+   */
   returnMs: 10_000,
   /** How long `exec` waits for the confirmation of a revocation. */
   confirmMs: 10_000,

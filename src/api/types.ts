@@ -35,6 +35,13 @@ export interface LeaseView {
   readonly reason: string | null
   readonly isolation: Isolation
   readonly parent: string | null
+  /** The CI run it is for, as its issuer named it; null for all others. */
+  readonly run: {
+    readonly repository: string | null
+    readonly ref: string | null
+    readonly workflow: string | null
+    readonly run: string | null
+  } | null
   readonly issuedAt: string
   readonly expiresAt: string
   readonly endedAt: string | null
@@ -277,6 +284,34 @@ export interface CheckResult {
   readonly changes: readonly Change[]
   /** What is applied now; pass it back to apply. 0: nothing yet. */
   readonly baseVersion: number
+}
+
+/** POST /v1/templates/test {text, claims, audience?} → what each `oidc` rule says to a token's claims. */
+export interface TestResult {
+  readonly ok: boolean
+  readonly issues: readonly Issue[]
+  /** What `aud` has to be where a rule names none. `claims`: nobody said, so it is taken from them. */
+  readonly audience: {
+    readonly value: string | null
+    readonly from: 'request' | 'broker' | 'claims'
+  }
+  readonly rules: readonly RuleTestView[]
+  /** By environment, the templates that let the token in; with several, a job has to name one. */
+  readonly admitted: readonly {
+    readonly environment: string
+    readonly templates: readonly string[]
+  }[]
+  /** What a test of claims cannot tell. */
+  readonly unchecked: readonly ('signature' | 'times')[]
+}
+
+export interface RuleTestView {
+  readonly template: string
+  /** Its place under `who`, from 0. */
+  readonly rule: number
+  readonly matched: boolean
+  /** Which claim does not let it in, and how. Null: it does. */
+  readonly failure: string | null
 }
 
 /** POST /v1/templates/apply {text, baseVersion} → 409 if another one was applied in between. */

@@ -16,14 +16,19 @@ export function laneOf(context: Context, connection: string): Lane {
   return lane
 }
 
-export function worldOf(context: Context, signal = AbortSignal.timeout(TIMING.callMs)): World {
+export function worldOf(context: Context, own?: AbortSignal): World {
+  let signal = own
   return {
     now: context.now,
     random: context.random,
     installId: context.installId,
     issuer: context.issuer,
     signer: context.signer,
-    signal,
+    // When it is first asked for: each is a timer for half a minute, and what only signs needs none.
+    get signal() {
+      signal ??= AbortSignal.timeout(TIMING.callMs)
+      return signal
+    },
   }
 }
 

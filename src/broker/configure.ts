@@ -1,11 +1,13 @@
 import type { Change, Issue } from '../api/types.ts'
 import type { Configuration, Template } from '../core/template.ts'
+import type { TrustTerms } from '../core/trust/compile.ts'
 import { BrokerError } from '../errors.ts'
 import { digest } from '../lib/equal.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { StoredTemplate, Writer } from '../store/store.ts'
 import type { Context, Policy } from './context.ts'
+import { compileTrusts } from './trust.ts'
 
 export interface Known {
   readonly connections: readonly { readonly name: string; readonly provider: string }[]
@@ -121,10 +123,11 @@ async function number(
   return numbered
 }
 
-/** What is applied now, as the use cases see it. */
+/** What is applied now, as the use cases see it. `terms`: what its `oidc` rules are compiled with. */
 export async function currentPolicy(
   context: Pick<Context, 'store'>,
   documents: Documents,
+  terms: TrustTerms,
 ): Promise<Policy> {
   const applied = await context.store.read.configuration()
   // What an older version applied knew no providers of its own.
@@ -142,7 +145,8 @@ export async function currentPolicy(
       })
     }
   }
-  return { version: applied?.version ?? 0, configuration, templates: versions }
+  const trust = compileTrusts(configuration, terms)
+  return { version: applied?.version ?? 0, configuration, templates: versions, trust }
 }
 
 async function whatIsKnown(context: Context): Promise<Known> {

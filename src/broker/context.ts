@@ -1,15 +1,19 @@
 import type { TaskPlaceView } from '../api/types.ts'
 import type { Lease, Principal } from '../core/lease.ts'
+import type { Subject, Verification } from '../core/subject.ts'
 import type { Configuration } from '../core/template.ts'
 import type { LeaseId, Random } from '../lib/ids.ts'
 import type { Lane } from '../lib/lane.ts'
+import type { Secret } from '../lib/secret.ts'
 import type { Provider, Signer } from '../providers/provider.ts'
 import type { Store } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
 import type { ApprovalHub } from './approval/hub.ts'
 import type { OpenProxy, ProxyOrder } from './authorize/task.ts'
 import type { Turns } from './authorize/turns.ts'
+import type { Refusals } from './exchange/refusals.ts'
 import type { PlaceOrder } from './place.ts'
+import type { Trust } from './trust.ts'
 
 /** What is applied now. A value: whoever holds one sees one version throughout. */
 export interface Policy {
@@ -17,6 +21,8 @@ export interface Policy {
   readonly version: number
   readonly configuration: Configuration
   readonly templates: ReadonlyMap<string, { readonly version: number; readonly sha256: string }>
+  /** The `oidc` rules of the templates, compiled once. */
+  readonly trust: Trust
 }
 
 export interface Limits {
@@ -47,6 +53,12 @@ export interface Context {
   /** This run of the daemon: sessions of another run have to come back or end. */
   readonly bootId: string
   readonly issuer: string
+  /** What names us to issuers of identity tokens: the public URL of a server. */
+  readonly audience: string
+  /** Verifies an identity token against the rules that are applied now. Consumes nothing. */
+  readonly verifySubject: (token: Secret) => Promise<Verification>
+  /** What was refused to subjects and strangers, on its way into the audit log. */
+  readonly refusals: Refusals
   readonly signer: () => Promise<Signer>
   readonly limits: Limits
   readonly log: Log
@@ -70,11 +82,21 @@ export interface Context {
   readonly openPlace: (order: PlaceOrder) => Promise<TaskPlaceView>
 }
 
-/** Who calls: the person at this machine, or a task with its lease's credential. */
+/** A job that proved itself with an identity token of its own. */
+export interface SubjectCaller {
+  readonly kind: 'subject'
+  readonly principal: Principal
+  readonly subject: Subject
+  /** Where it called from. */
+  readonly address: string
+}
+
+/** Who calls: the person at this machine, a task with its lease's credential, or a job elsewhere. */
 export type Caller =
   | { readonly kind: 'operator'; readonly principal: Principal }
   | { readonly kind: 'lease'; readonly lease: Lease }
+  | SubjectCaller
 
 export function principalOf(caller: Caller): Principal {
-  return caller.kind === 'operator' ? caller.principal : caller.lease.principal
+  return caller.kind === 'lease' ? caller.lease.principal : caller.principal
 }

@@ -92,6 +92,13 @@ async function examinePolicy(context: Context): Promise<Finding[]> {
           : 'set isolation: mask or confine for it and drop "unconfined"; what this machine reaches stands under isolation',
     })
   }
+  for (const { template, message } of policy.trust.unusable) {
+    findings.push({
+      level: 'warning',
+      message: `an oidc rule of template "${template}" lets nobody in: ${message}`,
+      hint: 'correct it in broker.yaml and apply it again',
+    })
+  }
   return findings
 }
 

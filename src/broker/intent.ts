@@ -6,15 +6,16 @@ import { BrokerError } from '../errors.ts'
 import { digest } from '../lib/equal.ts'
 import { faultPoint } from '../lib/fault.ts'
 import type { LeaseId } from '../lib/ids.ts'
-import { liveScopes, type Writer } from '../store/store.ts'
+import { type LeaseSecrets, liveScopes, type Writer } from '../store/store.ts'
 import { useApproval } from './approval/use.ts'
 import { type Asked, beginLease } from './asked.ts'
 import { callProvider } from './call.ts'
 import type { Context } from './context.ts'
+import { consume } from './exchange/consume.ts'
+import { askedFacts } from './exchange/facts.ts'
 import { mintRequest } from './mint.ts'
 import { refuseUnreachable } from './place.ts'
 import type { Plan, PlannedGrant } from './plan.ts'
-import { requestFacts } from './record.ts'
 
 /**
  * The intent: durable, with its audit entry, before any provider hears of it. Of an approved lease
@@ -22,14 +23,17 @@ import { requestFacts } from './record.ts'
  */
 export async function recordIntent(
   context: Context,
-  { caller }: Asked,
+  asked: Asked,
   decided: Plan,
   lease: Lease,
   secrets: LeaseBearers,
   approval: Approval | null,
 ): Promise<Lease> {
+  const { caller } = asked
   const dueAt = lease.issuedAt + TIMING.mintAbandonedMs
   await context.store.write(async (writer) => {
+    // First of all: who presents a used token is told that, and nothing of the template.
+    if (approval === null) await consume(writer, asked, lease.id)
     await refuseOverCap(context, writer, lease, decided)
     if (caller.kind === 'lease') await refuseUnderEnded(writer, caller.lease)
     if (approval === null) await writer.insertLease(lease, digestsOf(secrets), dueAt)
@@ -39,7 +43,11 @@ export async function recordIntent(
       await writer.insertGrants(lease)
       await writer.saveLease(lease, dueAt)
     }
-    await writer.append({ type: 'lease.requested', lease: lease.id, data: requestFacts(lease) })
+    await writer.append({
+      type: 'lease.requested',
+      lease: lease.id,
+      data: askedFacts(asked, lease),
+    })
   })
   faultPoint('C2')
   return lease
@@ -47,12 +55,16 @@ export async function recordIntent(
 
 /** What a lease's holders prove themselves with. */
 export interface LeaseBearers {
-  readonly handle: string
-  readonly session: string
+  /** Null: nobody holds the lease itself, only what was minted for it. */
+  readonly handle: string | null
+  readonly session: string | null
 }
 
-export function digestsOf({ handle, session }: LeaseBearers) {
-  return { handleDigest: digest(handle), sessionDigest: digest(session) }
+export function digestsOf({ handle, session }: LeaseBearers): LeaseSecrets {
+  return {
+    handleDigest: handle === null ? '' : digest(handle),
+    sessionDigest: session === null ? null : digest(session),
+  }
 }
 
 /** The lease as it would be minted now: every deadline counted from this moment. */

@@ -9,6 +9,7 @@ import { abandonPending } from './approval/lapse.ts'
 import type { Asked, IssueRequest } from './asked.ts'
 import { openTaskProxy, type TaskProxy } from './authorize/open.ts'
 import type { Caller, Context } from './context.ts'
+import { refusing } from './exchange/refuse.ts'
 import { draftLease, type LeaseBearers, recordIntent } from './intent.ts'
 import { type MintedGrant, mintAll, recordActive } from './mint.ts'
 import { leaseBinding, type Waiting, waitForApproval } from './pending.ts'
@@ -56,10 +57,37 @@ export async function issue(
   waiting: Waiting | null = null,
 ): Promise<Issued> {
   faultPoint('C0')
+  return refusing(context, caller, request, async () => {
+    const asked = await askedOf(context, caller, request, consumedBy(caller))
+    return issueAsked(context, asked, waiting)
+  })
+}
+
+/** A session's identity token is used up with its lease, and answers no request twice. */
+function consumedBy(caller: Caller): Asked['consumes'] {
+  if (caller.kind !== 'subject') return null
+  const { id, keepUntil } = caller.subject.token
+  return { token: id, keepUntil, key: null, request: null }
+}
+
+/** Checks a request as far as that needs no provider, and finds its template. */
+export async function askedOf(
+  context: Context,
+  caller: Caller,
+  request: IssueRequest,
+  consumes: Asked['consumes'],
+): Promise<Asked> {
   const reason = checkReason(request.reason)
   const policy = await context.policy()
   const choice = choose(policy, caller, request.environment, request.template)
-  const asked: Asked = { caller, request, reason, choice }
+  return { caller, request, reason, choice, consumes }
+}
+
+async function issueAsked(
+  context: Context,
+  asked: Asked,
+  waiting: Waiting | null,
+): Promise<Issued> {
   const secrets = {
     handle: newBearer('bkh_', context.random),
     session: newBearer('bks_', context.random),
@@ -95,7 +123,7 @@ async function decide(
   let draft: Lease
   try {
     decided = await plan(context, asked.caller, asked.choice, asked.request)
-    if (!context.store.hasReserve()) throw noReserve()
+    refuseWithoutReserve(context)
     draft = await draftLease(context, asked, decided, newLeaseId(context.now(), context.random))
     if (decided.approval === null) {
       const lease = await recordIntent(context, asked, decided, draft, secrets, null)
@@ -180,7 +208,8 @@ async function openTask(
   }
 }
 
-function variablesOf(
+/** What a task finds in its environment. */
+export function variablesOf(
   lease: Lease,
   minted: readonly Minted[],
   handle: string,
@@ -194,8 +223,9 @@ function variablesOf(
   return new Secret(Object.assign({}, ...minted.map((one) => one.variables.reveal()), own))
 }
 
-function noReserve(): BrokerError {
-  return new BrokerError(
+export function refuseWithoutReserve({ store }: Context): void {
+  if (store.hasReserve()) return
+  throw new BrokerError(
     'storage_full',
     'the disk is full: nothing is issued that could not be ended',
     {

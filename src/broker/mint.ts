@@ -5,6 +5,7 @@ import { BrokerError, isBrokerError } from '../errors.ts'
 import { faultPoint } from '../lib/fault.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { Minted, MintRequest } from '../providers/provider.ts'
+import type { Writer } from '../store/store.ts'
 import { callProvider } from './call.ts'
 import type { Context } from './context.ts'
 import { hostInside, type Service, servicesOf } from './place.ts'
@@ -81,11 +82,15 @@ function mintOne(
   })
 }
 
-/** The credentials exist; from here on the lease is active. On failure they are revoked before this throws. */
+/**
+ * The credentials exist; from here on the lease is active. On failure they are revoked before this throws.
+ * `also` is written in the same transaction.
+ */
 export async function recordActive(
   context: Context,
   lease: Lease,
   minted: readonly Minted[],
+  also?: (writer: Writer) => Promise<void>,
 ): Promise<Lease> {
   const now = context.now()
   const active: Lease = {
@@ -109,6 +114,7 @@ export async function recordActive(
     return await context.store.write(async (writer) => {
       if ((await writer.state(lease.id)) !== 'minting') throw lateMint(lease)
       await writer.saveLease(active, Math.min(active.ackDeadline, active.expiresAt))
+      await also?.(writer)
       await writer.append({
         type: 'lease.active',
         lease: active.id,

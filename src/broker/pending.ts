@@ -10,9 +10,10 @@ import { abandonPending } from './approval/lapse.ts'
 import { type NewApproval, recordApproval } from './approval/request.ts'
 import type { Asked } from './asked.ts'
 import type { Context } from './context.ts'
+import { consume } from './exchange/consume.ts'
+import { askedFacts } from './exchange/facts.ts'
 import { digestsOf, type LeaseBearers } from './intent.ts'
 import type { Plan } from './plan.ts'
-import { requestFacts } from './record.ts'
 
 /** Someone who can wait for a person to decide: a session, not a single request. */
 export interface Waiting {
@@ -42,9 +43,10 @@ export async function waitForApproval(
     grants: [],
   }
   const approval = await context.store.write(async (writer) => {
+    await consume(writer, asked, lease.id)
     await refuseTooMany(writer, asked, lease)
     await writer.insertLease(lease, digestsOf(secrets), null)
-    const facts = requestFacts({ ...lease, grants: draft.grants })
+    const facts = askedFacts(asked, { ...lease, grants: draft.grants })
     await writer.append({ type: 'lease.pending', lease: lease.id, data: facts })
     return recordApproval(context, writer, wanted)
   })

@@ -1,15 +1,20 @@
+import { TIMING } from '../core/deadlines.ts'
 import { narrowTtl, resolveOperations } from '../core/decide.ts'
+import type { GrantDetail } from '../core/details.ts'
 import type { Binding, Environment, GrantRule, Isolation } from '../core/template.ts'
 import { ISOLATIONS } from '../core/template.ts'
 import { BrokerError } from '../errors.ts'
 import type { JsonObject } from '../lib/json.ts'
 import type { Provider } from '../providers/provider.ts'
 import type { Caller, Context } from './context.ts'
+import { detailOf, narrowed, refuseUnknownGrants } from './narrow.ts'
 import type { Choice } from './policy.ts'
 
 export interface Wish {
   readonly ttlMs?: number | undefined
   readonly isolation?: Isolation | undefined
+  /** Less of each grant than the template allows; a grant that is not named is left out. */
+  readonly details?: readonly GrantDetail[] | undefined
 }
 
 export interface PlannedGrant {
@@ -58,12 +63,14 @@ export async function plan(
   const reasons: string[] = template.approval === 'required' ? ['approval: required'] : []
   for (const [name, rule] of Object.entries(template.grants)) {
     const binding = environment.bindings[name]
+    const detail = detailOf(wish.details, name)
     // A template may serve environments that lack one of its grants (contract §3).
-    if (!binding) continue
-    const { grant, approval } = await planGrant(context, choice, name, rule, binding)
+    if (!binding || detail === null) continue
+    const { grant, approval } = await planGrant(context, choice, { name, rule, binding, detail })
     grants.push(grant)
     if (approval !== null) reasons.push(approval)
   }
+  refuseUnknownGrants(wish.details, grants)
   if (grants.length === 0) {
     throw new BrokerError(
       'denied',
@@ -90,6 +97,8 @@ export async function plan(
  */
 function reached(caller: Caller, claimed: Isolation): Pick<Plan, 'isolation' | 'walls'> {
   if (caller.kind === 'operator') return { isolation: claimed, walls: claimed }
+  // A machine elsewhere: nobody here sees what stands around the task.
+  if (caller.kind === 'subject') return { isolation: 'scrub', walls: 'scrub' }
   const { isolation } = caller.lease
   return { isolation, walls: isolation === 'scrub' ? claimed : 'scrub' }
 }
@@ -128,23 +137,29 @@ function refuseOpenEgress({ template, environment, version }: Choice): void {
 function boundedTtl(context: Context, caller: Caller, choice: Choice, wanted?: number): number {
   const granted = narrowTtl(wanted, choice.template, choice.environment.protected)
   if (caller.kind === 'operator') return granted
+  if (caller.kind === 'subject') {
+    return wanted === undefined ? Math.min(granted, TIMING.subjectTtlMs) : granted
+  }
   return Math.min(granted, Math.max(1, caller.lease.expiresAt - context.now()))
+}
+
+interface WantedGrant {
+  readonly name: string
+  readonly rule: GrantRule
+  readonly binding: Binding
+  /** Undefined: all that the rule allows. */
+  readonly detail: GrantDetail | undefined
 }
 
 async function planGrant(
   context: Context,
   { template, environment }: Choice,
-  name: string,
-  rule: GrantRule,
-  binding: Binding,
+  { name, rule, binding, detail }: WantedGrant,
 ): Promise<{ grant: PlannedGrant; approval: string | null }> {
   const provider = await providerOf(context, binding, name)
-  const { allowed, approve, unknown } = resolveOperations(
-    rule,
-    provider.catalogue,
-    environment.protected,
-  )
-  const stranger = unknown[0]
+  const resolved = resolveOperations(rule, provider.catalogue, environment.protected)
+  const { allowed, approve } = narrowed(resolved, detail, provider.catalogue)
+  const stranger = resolved.unknown[0]
   if (stranger) {
     throw new BrokerError(
       'denied',

@@ -1,17 +1,21 @@
-import type { Environment, Template, Who } from '../core/template.ts'
+import type { Environment, Template } from '../core/template.ts'
 import { BrokerError } from '../errors.ts'
-import type { Caller, Policy } from './context.ts'
+import { admissions, strangerRefused, targetRefused } from './admit.ts'
+import type { Caller, Policy, SubjectCaller } from './context.ts'
 
 export interface Choice {
   readonly environment: Environment
   readonly template: Template
   readonly version: number
   readonly sha256: string
+  /** Which of the template's `who` let a subject in; null for all others. */
+  readonly rule: number | null
 }
 
 /**
  * Which template a request is about. With none named: the only one that fits, or the one marked
- * `default`. Throws `not_found` for names that do not exist and `invalid_request` when it is not clear.
+ * `default`. Throws `not_found` for names that do not exist and `invalid_request` when it is not clear;
+ * to a subject `subject_refused` or `target_refused` instead, which name nothing.
  */
 export function choose(
   policy: Policy,
@@ -19,6 +23,9 @@ export function choose(
   environmentName: string,
   templateName: string | undefined,
 ): Choice {
+  if (caller.kind === 'subject') {
+    return chooseForSubject(policy, caller, environmentName, templateName)
+  }
   const environment = own(policy.configuration.environments, environmentName)
   if (!environment) {
     const known = Object.keys(policy.configuration.environments)
@@ -27,12 +34,51 @@ export function choose(
       details: { environments: known },
     })
   }
-  const fitting = Object.values(policy.configuration.templates).filter(
-    (template) => template.environments.includes(environmentName) && admits(template.who, caller),
-  )
+  const fitting = templatesFor(policy, environmentName).filter((one) => admits(one, caller))
   const template = pick(fitting, policy, environmentName, templateName)
+  return choiceOf(policy, environment, template, null)
+}
+
+function chooseForSubject(
+  policy: Policy,
+  { subject }: SubjectCaller,
+  environmentName: string,
+  templateName: string | undefined,
+): Choice {
+  const admitted = admissions(policy.trust, subject.claims)
+  if (admitted.size === 0) throw strangerRefused(policy, subject.claims)
+  const environment = own(policy.configuration.environments, environmentName)
+  const fitting = templatesFor(policy, environmentName).filter(({ name }) => admitted.has(name))
+  const template =
+    templateName === undefined
+      ? clearest(fitting, environmentName)
+      : fitting.find(({ name }) => name === templateName)
+  if (environment && template) {
+    return choiceOf(policy, environment, template, admitted.get(template.name) ?? null)
+  }
+  throw targetRefused('no_such_target', { admitted: [...admitted.keys()].slice(0, 20) })
+}
+
+function clearest(fitting: readonly Template[], environment: string): Template | undefined {
+  const only = fitting.length === 1 ? fitting[0] : fitting.find(({ isDefault }) => isDefault)
+  if (only || fitting.length === 0) return only
+  throw ambiguous(fitting, environment)
+}
+
+function templatesFor({ configuration }: Policy, environment: string): readonly Template[] {
+  const all = Object.values(configuration.templates)
+  return all.filter(({ environments }) => environments.includes(environment))
+}
+
+function choiceOf(
+  policy: Policy,
+  environment: Environment,
+  template: Template,
+  rule: number | null,
+): Choice {
   const known = policy.templates.get(template.name)
-  return { environment, template, version: known?.version ?? 0, sha256: known?.sha256 ?? '' }
+  const [version, sha256] = [known?.version ?? 0, known?.sha256 ?? '']
+  return { environment, template, version, sha256, rule }
 }
 
 function pick(
@@ -58,24 +104,35 @@ function pick(
       },
     )
   }
-  const only = fitting.length === 1 ? fitting[0] : fitting.find((template) => template.isDefault)
+  const only = clearest(fitting, environment)
   if (only) return only
-  if (fitting.length === 0) {
-    throw new BrokerError('denied', `no template lets you into environment "${environment}"`, {
-      hint: NO_TEMPLATE,
-    })
-  }
-  throw new BrokerError('invalid_request', `several templates fit "${environment}"`, {
+  throw new BrokerError('denied', `no template lets you into environment "${environment}"`, {
+    hint: NO_TEMPLATE,
+  })
+}
+
+/** Names those that fit: to a subject, those that let it in. */
+function ambiguous(fitting: readonly Template[], environment: string): BrokerError {
+  const names = fitting.map(({ name }) => name)
+  return new BrokerError('invalid_request', `several templates fit "${environment}"`, {
     hint: `choose one with --template: ${names.join(', ')}`,
-    details: { templates: names },
+    details: { parameter: 'scope', templates: names },
   })
 }
 
 const NO_TEMPLATE = 'an admin adds one with: broker template apply broker.yaml'
 
-function admits(who: readonly Who[], caller: Caller): boolean {
+/**
+ * A task is what it was started as. One that a CI job started has no token to match any more, so it
+ * stays with the template that let the job in.
+ */
+function admits(
+  { name, who }: Template,
+  caller: Exclude<Caller, { readonly kind: 'subject' }>,
+): boolean {
   const principal = caller.kind === 'operator' ? caller.principal : caller.lease.principal
-  return who.some((rule) => rule.kind === 'local' && principal.kind === 'local')
+  if (principal.kind === 'local') return who.some((rule) => rule.kind === 'local')
+  return caller.kind === 'lease' && caller.lease.template.name === name
 }
 
 function own<T>(record: Readonly<Record<string, T>>, key: string): T | undefined {

@@ -12,6 +12,7 @@ export function requestFacts(lease: Lease): JsonObject {
     reason: lease.reason,
     isolation: lease.isolation,
     parent: lease.parent,
+    ...(lease.run && { run: { ...lease.run.shown } }),
     expiresAt: new Date(lease.expiresAt).toISOString(),
     grants: lease.grants.map((grant) => ({
       name: grant.name,

@@ -6,7 +6,7 @@ import type { Context } from './context.ts'
 import { requestFacts } from './record.ts'
 
 /** Not a "no" to anybody: something of ours or of the provider's does not work right now. */
-const MISHAPS: ReadonlySet<ErrorCode> = new Set([
+export const MISHAPS: ReadonlySet<ErrorCode> = new Set([
   'vault_locked',
   'vault_unavailable',
   'storage_full',
@@ -15,8 +15,12 @@ const MISHAPS: ReadonlySet<ErrorCode> = new Set([
   'internal',
 ])
 
-/** A refusal leaves a lease row and an entry too: reviewers ask for denials first. */
+/**
+ * A refusal leaves a lease row and an entry too: reviewers ask for denials first. One of a subject does
+ * not: they come from anywhere and in any number, and `exchange/refuse.ts` keeps them within bounds.
+ */
 export async function recordRefusal(context: Context, asked: Asked, error: unknown): Promise<void> {
+  if (asked.caller.kind === 'subject') return
   if (!isBrokerError(error) || MISHAPS.has(error.code)) return
   const now = context.now()
   const lease: Lease = {

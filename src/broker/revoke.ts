@@ -121,6 +121,8 @@ async function recordBegin(
     return { lease: abandoned.lease ?? lease, children, lapsed: abandoned.lapsed }
   }
   if (lease.state !== 'active' && lease.state !== 'minting') return { lease, children, lapsed: [] }
+  // Nobody may collect any more what now dies.
+  if (lease.principal.kind === 'oidc') await writer.dropSealed(id)
   const lapsed = await lapseOfLease(context, writer, lease)
   const now = context.now()
   const grants = lease.grants.map(

@@ -11,6 +11,8 @@ export const TIMING = {
   /** Without success for this long, a revocation is `stuck`: alarmed, and still retried. */
   stuckMs: 600_000,
   tickMs: 1_000,
+  /** Of a CI job that does not say how long; its template may say less. */
+  subjectTtlMs: 900_000,
   /** Wall and monotonic clocks further apart than this between two ticks: slept, or the clock was set. */
   driftMs: 2_000,
   reconcileMs: 600_000,

@@ -119,6 +119,24 @@ export function ttlCap(protectedEnvironment: boolean): number {
   return protectedEnvironment ? TIMING.maxProtectedTtlMs : TIMING.maxTtlMs
 }
 
+/**
+ * Of these operations, those that the patterns reach, in their order; `stray`: the first pattern that
+ * reaches none of them. As in an allow rule: a class or an exact name means what it says, a glob never
+ * reaches what has to be named.
+ */
+export function narrowOperations(
+  operations: readonly string[],
+  patterns: readonly string[],
+  catalogue: Catalogue,
+): { readonly kept: readonly string[]; readonly stray: string | undefined } {
+  const reach = (pattern: string, name: string) =>
+    reaches(pattern, name, catalogue.operations.get(name) ?? 'write', false)
+  return {
+    kept: operations.filter((name) => patterns.some((pattern) => reach(pattern, name))),
+    stray: patterns.find((pattern) => !operations.some((name) => reach(pattern, name))),
+  }
+}
+
 /** Undefined: not an operation here. A name of the user's own counts only where a rule names it. */
 function riskOf(rule: GrantRule, catalogue: Catalogue, operation: string): Risk | undefined {
   const listed = catalogue.operations.get(operation)

@@ -1,6 +1,7 @@
 import type { LeaseId } from '../lib/ids.ts'
 import type { Json, JsonObject } from '../lib/json.ts'
 import type { Isolation } from './template.ts'
+import type { CiRun } from './trust/run.ts'
 
 /**
  * `requested → pending → intent → minting → active → revoking → revoked`, plus `denied`, `lapsed`,
@@ -63,6 +64,13 @@ export interface Principal {
   readonly id: string
 }
 
+/** The CI run that a lease is for, as its issuer named it. */
+export interface LeaseRun {
+  /** The same for every token of one job: of each template it has one lease at a time. Null: not told. */
+  readonly key: string | null
+  readonly shown: CiRun
+}
+
 export interface Actor {
   readonly command: string | null
   readonly pid: number | null
@@ -110,6 +118,8 @@ export interface Lease {
   readonly reason: string | null
   readonly isolation: Isolation
   readonly parent: LeaseId | null
+  /** Null: it was not asked for by a CI job. */
+  readonly run: LeaseRun | null
   readonly issuedAt: number
   /** Not after: the latest moment any of its credentials may work. */
   readonly expiresAt: number

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../lib/json.ts'
 import type { RestDefinition } from './rest/definition.ts'
+import type { TrustSource } from './trust/claims.ts'
 
 export type Isolation = 'scrub' | 'mask' | 'confine'
 
@@ -29,13 +30,7 @@ export interface GrantRule {
   readonly deny: readonly string[]
 }
 
-export interface OidcRule {
-  readonly issuer: string
-  readonly audience: string | null
-  readonly claims: Readonly<Record<string, string | number | boolean>>
-}
-
-export type Who = { readonly kind: 'local' } | ({ readonly kind: 'oidc' } & OidcRule)
+export type Who = { readonly kind: 'local' } | ({ readonly kind: 'oidc' } & TrustSource)
 
 export interface Template {
   readonly name: string

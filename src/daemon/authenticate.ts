@@ -85,6 +85,6 @@ export function requireOperator(caller: Caller): void {
   if (caller.kind === 'operator') return
   throw new BrokerError('denied', 'a task may not do this', {
     hint: 'a person does it outside the task',
-    details: { lease: caller.lease.id },
+    details: caller.kind === 'lease' ? { lease: caller.lease.id } : {},
   })
 }

@@ -25,7 +25,7 @@ export class IdempotencyKeys {
     work: () => Promise<Issued>,
   ): Promise<Issued> {
     if (typeof key !== 'string' || key === '') return work()
-    const who = caller.kind === 'operator' ? caller.principal.id : caller.lease.id
+    const who = caller.kind === 'lease' ? caller.lease.id : caller.principal.id
     // One after another: of two at once neither would find the other's lease.
     const place = JSON.stringify([who, key])
     for (let other = this.#running.get(place); other; other = this.#running.get(place)) {

@@ -41,7 +41,8 @@ export function createLog(write: (line: string) => void, now: () => number): Log
   }
 }
 
-function describe(error: unknown): Record<string, unknown> {
+/** What may be written of an error: never the message of a foreign one. */
+export function describe(error: unknown): Record<string, unknown> {
   if (isBrokerError(error)) {
     const cause = error.cause === undefined ? {} : { cause: describe(error.cause) }
     return { code: error.code, says: error.message, ...cause }

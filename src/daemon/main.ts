@@ -5,7 +5,8 @@ import type { Secret } from '../lib/secret.ts'
 import { readConfig } from './config.ts'
 import { createLog, rotateLog, writeLogLine } from './log.ts'
 import { keepMemoryToOurselves } from './memory.ts'
-import type { ALREADY_RUNNING } from './run.ts'
+import type { ALREADY_RUNNING, Served } from './run.ts'
+import type { ServeFlags } from './serve/settings.ts'
 import { readStarterMessage } from './starter-message.ts'
 
 /** Beside this file, wherever it was built to. */
@@ -22,8 +23,7 @@ async function startedByCommand(): Promise<void> {
   const { runDaemon } = await loadRun(config.home)
   await runDaemon(
     { ...config, passphrase: passphrase ?? config.passphrase },
-    ['SIGTERM', 'SIGINT'],
-    RECORDER,
+    { stopSignals: ['SIGTERM', 'SIGINT'], recorder: RECORDER },
   )
   // All is saved and closed. A keychain call that hangs would keep the process for half a minute.
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000).unref()
@@ -57,8 +57,40 @@ export async function runInForeground(
   keepMemoryToOurselves()
   const config = readConfig(process.env)
   const { runDaemon } = await loadRun(config.home)
-  const signals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
-  return runDaemon({ ...config, passphrase: passphrase ?? config.passphrase }, signals, RECORDER)
+  const stopSignals = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
+  return runDaemon(
+    { ...config, passphrase: passphrase ?? config.passphrase },
+    { stopSignals, recorder: RECORDER },
+  )
+}
+
+/**
+ * `broker serve`: the daemon of this home, on the network as well. Throws `usage`, `config_invalid` and
+ * `conflict` for what keeps it from serving. `onServing` is told once requests are answered.
+ */
+export async function serveInForeground(
+  flags: ServeFlags,
+  onServing: (served: Served) => void,
+): Promise<typeof ALREADY_RUNNING | 'stopped'> {
+  keepMemoryToOurselves()
+  const { readSettings } = await import('./serve/settings.ts')
+  const settings = readSettings(flags)
+  const config = readConfig(process.env)
+  const { runDaemon } = await loadRun(config.home)
+  const { createServeLog } = await import('./serve/serve-log.ts')
+  const { Remote } = await import('./serve/remote.ts')
+  const { log, close } = createServeLog(flags.logFormat ?? (process.stderr.isTTY ? 'text' : 'json'))
+  const open = () => Remote.open({ settings, limits: flags.limits ?? {}, log })
+  try {
+    return await runDaemon(config, {
+      stopSignals: ['SIGTERM', 'SIGINT'],
+      recorder: RECORDER,
+      log,
+      remote: { open, onServing },
+    })
+  } finally {
+    close()
+  }
 }
 
 if (import.meta.main) await startedByCommand()

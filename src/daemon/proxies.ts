@@ -70,6 +70,7 @@ export class Proxies {
       gate: order.gate,
       at: order.confined ? { path } : 'loopback',
       notAfter: new Date(order.notAfter),
+      privateNetworks: order.privateNetworks,
       ...(this.#ports && { ownPorts: this.#ports }),
       limits: { judgeMs: order.judgeMs },
     })
@@ -83,6 +84,16 @@ export class Proxies {
 
   has(lease: string): boolean {
     return this.#open.has(lease)
+  }
+
+  /** Where on the loopback it listens; undefined when it has none, or none there. */
+  portOf(lease: string): number | undefined {
+    return this.#open.get(lease)?.listener.port || undefined
+  }
+
+  /** Its CA alone, PEM. */
+  caOf(lease: string): string | undefined {
+    return this.#open.get(lease)?.listener.ca
   }
 
   /** Cuts everything of a lease that begins to end. Returns at once; may be repeated. */

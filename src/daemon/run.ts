@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Health } from '../api/types.ts'
 import { deriveChainKeys, deriveFingerprintKey, fingerprintOf } from '../audit/keys.ts'
-import type { Context } from '../broker/context.ts'
+import type { Context, Log } from '../broker/context.ts'
 import {
   catchUpWithClock,
   endLostProxies,
@@ -19,6 +19,7 @@ import { newInstallId } from '../lib/ids.ts'
 import { createRegistry } from '../providers/registry.ts'
 import { openSqlite } from '../store/sqlite.ts'
 import type { Store } from '../store/store.ts'
+import { authenticate } from './authenticate.ts'
 import { buildContext } from './build-context.ts'
 import { CheckpointFile } from './checkpoint.ts'
 import type { Config } from './config.ts'
@@ -36,7 +37,8 @@ import { addDaemonRoutes } from './routes/daemon.ts'
 import { addLeaseRoutes } from './routes/leases.ts'
 import { addOauthRoutes } from './routes/oauth.ts'
 import { addTemplateRoutes } from './routes/templates.ts'
-import { createServer } from './server.ts'
+import type { IssuersAsked, Remote } from './serve/remote.ts'
+import { createServer, type Server } from './server.ts'
 import { Sessions } from './sessions.ts'
 import { TaskFolders } from './tasks/folders.ts'
 import { TaskPlaces } from './tasks/places.ts'
@@ -54,8 +56,29 @@ const PRELOAD_MS = 5000
  */
 const LAST_TRIES_MS = 2000
 
+/** After a restart, for sessions that come back over a network. */
+const REMOTE_GRACE_MS = 10_000
+
 /** Another daemon serves this home. */
 export const ALREADY_RUNNING = 'already running'
+
+export interface RunTerms {
+  readonly stopSignals: readonly NodeJS.Signals[]
+  readonly recorder: URL
+  readonly log?: Log
+  /** `broker serve`: opens the port, and is told when it is served. */
+  readonly remote?: {
+    readonly open: () => Promise<Remote>
+    readonly onServing: (served: Served) => void
+  }
+}
+
+/** What a person who starts a server wants to know. */
+export interface Served {
+  readonly url: string
+  readonly templates: number
+  readonly issuers: IssuersAsked
+}
 
 /**
  * Runs the daemon until it is told to stop (a signal, or the stop route). The composition root:
@@ -64,41 +87,39 @@ export const ALREADY_RUNNING = 'already running'
  */
 export async function runDaemon(
   config: Config,
-  stopSignals: readonly NodeJS.Signals[],
-  recorder: URL,
+  terms: RunTerms,
 ): Promise<typeof ALREADY_RUNNING | 'stopped'> {
   const { home } = config
   for (const folder of [home.config, home.state, home.run]) ensurePrivateFolder(folder)
   // Before anything that costs time: of twenty that race to start, nineteen leave here.
   const lock = takeLock(home.lockFile)
   if (!lock) return ALREADY_RUNNING
+  let remote: Remote | undefined
   try {
-    await serve(config, stopSignals, recorder)
+    remote = await terms.remote?.open()
+    await serve(config, terms, remote)
   } finally {
+    await remote?.close()
     lock.release()
   }
   return 'stopped'
 }
 
-async function serve(
-  config: Config,
-  stopSignals: readonly NodeJS.Signals[],
-  recorder: URL,
-): Promise<void> {
+async function serve(config: Config, terms: RunTerms, remote: Remote | undefined): Promise<void> {
   const { home } = config
   const now = Date.now
-  const log = createLog(writeLogLine, now)
+  const log = terms.log ?? createLog(writeLogLine, now)
   const operatorKey = loadOperatorKey(home.operatorKey, randomBytes)
   const keys = deriveChainKeys(operatorKey.reveal())
   const store = await openSqlite({
     path: home.database,
     keys,
     now,
-    recorder: { program: recorder },
+    recorder: { program: terms.recorder },
   })
   const installId = await loadInstallId(store)
   const registry = createRegistry()
-  const policy = new PolicyCell(store)
+  const policy = new PolicyCell(store, remote?.trustTerms)
   const folders = new TaskFolders(home.run)
   const proxies = new Proxies(folders, log)
   let taskServer: TaskServer | undefined
@@ -121,12 +142,17 @@ async function serve(
     onEnding: (lease) => {
       // First of all: nothing that is under way may outlive the decision to end it.
       proxies.ending(lease)
+      remote?.ending(lease)
       places.ending(lease)
       notify(lease)
     },
     openProxy: (order) => proxies.open(order),
     openPlace: (order) => places.open(order),
     fingerprint: (credential) => fingerprintOf(fingerprintKey, credential),
+    ...(remote && {
+      publicUrl: remote.publicUrl,
+      verifySubject: async (token) => remote.verify(token, (await policy.current()).trust.issuers),
+    }),
   })
   const checkpoint = new CheckpointFile(join(home.state, 'audit.head'))
   const stop = Promise.withResolvers<string>()
@@ -143,24 +169,28 @@ async function serve(
     operatorKey,
     operator: { kind: 'local', id: userInfo().username },
   } as const
+  const sharedRoutes = (server: Server) => {
+    addLeaseRoutes(server, context, () => home.socket)
+    addTemplateRoutes(server, context, documents, join(home.config, 'broker.yaml'), () => {
+      policy.forget()
+      // A provider defined there may have other hosts now.
+      context.connections.version++
+      remote?.warm(context)
+    })
+    addApprovalRoutes(server, context)
+    addAuditRoutes(server, context, keys, checkpoint)
+  }
   const server = createServer(context, authentication)
   addDaemonRoutes(server, context, health, () => stop.resolve('asked to stop'))
-  addLeaseRoutes(server, context, () => home.socket)
+  sharedRoutes(server)
   addConnectionRoutes(server, context)
-  addTemplateRoutes(server, context, documents, join(home.config, 'broker.yaml'), () => {
-    policy.forget()
-    // A provider defined there may have other hosts now.
-    context.connections.version++
-  })
-  addApprovalRoutes(server, context)
-  addAuditRoutes(server, context, keys, checkpoint)
   addOauthRoutes(server, context, reading)
-  const sessions = new Sessions(context, authentication, {
-    version: __BROKER_VERSION__,
-    pid: process.pid,
-    socket: home.socket,
-  })
-  sessions.serve(server.app.server)
+  const sessions = new Sessions(context)
+  sessions.serve(
+    server.app.server,
+    ({ headers }) => authenticate(context, authentication, headers.authorization),
+    { version: __BROKER_VERSION__, pid: process.pid, socket: home.socket, remote: null },
+  )
   notify = (lease) => sessions.notify(lease)
 
   const interrupted = await takeUp(context)
@@ -169,8 +199,12 @@ async function serve(
     .catch((error: unknown) => log.error('what tasks find us by could not be restored', error))
   await noteStart(context, interrupted)
   await listen(server.app, home)
+  if (remote) process.on('SIGHUP', () => remote.renewCertificate())
+  const lent = { context, authentication, reading, sessions, proxies, health }
+  await remote?.serve({ ...lent, addRoutes: sharedRoutes })
   status = 'ok'
   log.info('serving', { version: __BROKER_VERSION__, pid: process.pid, interrupted })
+  if (remote) tellServing(remote, context, terms)
 
   const ticker = new Ticker(
     context,
@@ -180,20 +214,24 @@ async function serve(
     },
   )
   ticker.start()
-  const grace = setTimeout(() => {
-    endLostSessions(context).catch((error: unknown) => log.error('lost sessions', error))
-  }, TIMING.graceMs)
+  const grace = setTimeout(
+    () => {
+      endLostSessions(context).catch((error: unknown) => log.error('lost sessions', error))
+    },
+    remote ? REMOTE_GRACE_MS : TIMING.graceMs,
+  )
 
   const preload = setTimeout(() => {
     loadEverything(context, proxies).catch((error: unknown) => log.error('preloading', error))
   }, PRELOAD_MS)
 
-  const why = await untilStopped(stop.promise, stopSignals)
+  const why = await untilStopped(stop.promise, terms.stopSignals)
   status = 'stopping'
   log.info('stopping', { why })
   clearTimeout(grace)
   clearTimeout(preload)
   unlisten(home)
+  await remote?.drain()
   await ticker.stop()
   sessions.close()
   places.close()
@@ -207,6 +245,7 @@ async function serve(
   checkpoint.save(await store.read.head())
   await registry.close()
   await store.close()
+  log.info('stopped')
 }
 
 /**
@@ -260,11 +299,27 @@ async function noteStart(context: Context, interrupted: number): Promise<void> {
     .catch((error: unknown) => context.log.error('the start could not be recorded', error))
 }
 
+/**
+ * To the person who started a server. Asking issuers may take a while: nothing waits for it, and it never
+ * rejects.
+ */
+async function tellServing(remote: Remote, context: Context, terms: RunTerms): Promise<void> {
+  try {
+    const issuers = await remote.warm(context)
+    const { templates } = (await context.policy()).configuration
+    const { publicUrl: url } = remote
+    terms.remote?.onServing({ url, templates: Object.keys(templates).length, issuers })
+  } catch (error) {
+    context.log.error('what is served could not be told', error)
+  }
+}
+
+/** A second signal changes nothing: what ends is ending as fast as it can without losing anything. */
 function untilStopped(asked: Promise<string>, signals: readonly NodeJS.Signals[]): Promise<string> {
   return new Promise((resolve) => {
     asked.then(resolve)
     for (const signal of signals) {
-      process.once(signal, () => resolve(signal))
+      process.on(signal, () => resolve(signal))
     }
   })
 }

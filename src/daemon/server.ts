@@ -3,7 +3,15 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { ROUTES, type RouteName } from '../api/routes.ts'
 import type { Caller, Context } from '../broker/context.ts'
 import { type Authentication, authenticate, requireOperator } from './authenticate.ts'
+import { Form } from './form.ts'
 import { problemOf } from './problem.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Of the table in `api/routes.ts`. */
+    route?: RouteName
+  }
+}
 
 export interface Call {
   readonly caller: Caller
@@ -14,10 +22,27 @@ export interface Call {
 /** A route's work: gets who calls, returns the body. Throws BrokerError; never answers errors itself. */
 export type Handler = (call: Call) => Promise<unknown>
 
+/** What one route has of its own. */
+export interface RouteTerms {
+  /** Instead of what the table says of who may call. */
+  readonly caller?: (typeof ROUTES)[RouteName]['caller']
+  /** Instead of the server's. */
+  readonly identify?: (request: FastifyRequest) => Promise<Caller>
+  /** Instead of a problem (RFC 9457). */
+  readonly answerError?: (error: unknown, reply: FastifyReply) => void
+  readonly bodyLimit?: number
+}
+
 /** Routes are added by name from the table in `api/routes.ts`, so none can be served that it does not list. */
 export interface Server {
   readonly app: FastifyInstance
-  add(name: RouteName, handler: Handler): void
+  add(name: RouteName, handler: Handler, terms?: RouteTerms): void
+}
+
+export interface ServerTerms {
+  readonly bodyLimit?: number
+  /** Of each request, when it was answered or broke off. `route` is null for what no route was for. */
+  readonly onDone?: (route: RouteName | null, request: FastifyRequest, reply: FastifyReply) => void
 }
 
 const NOBODY: Caller = { kind: 'operator', principal: { kind: 'local', id: 'anyone' } }
@@ -33,10 +58,11 @@ export function createServer(context: Context, authentication: Authentication): 
 export function serverFor(
   context: Context,
   identify: (request: FastifyRequest) => Promise<Caller>,
+  { bodyLimit = 2 * 1024 * 1024, onDone }: ServerTerms = {},
 ): Server {
   const app = Fastify({
     logger: false,
-    bodyLimit: 2 * 1024 * 1024,
+    bodyLimit,
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
     forceCloseConnections: true,
@@ -44,27 +70,37 @@ export function serverFor(
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
     { parseAs: 'string' },
-    (_request, body, done) => done(null, Object.fromEntries(new URLSearchParams(String(body)))),
+    (_request, body, done) => done(null, new Form(String(body))),
   )
   app.setErrorHandler((error, _request, reply) => answer(context, reply, error))
   app.setNotFoundHandler((_request, reply) => answer(context, reply, { statusCode: 404 }))
+  if (onDone) {
+    app.addHook('onResponse', async (request, reply) => {
+      onDone(request.routeOptions.config.route ?? null, request, reply)
+    })
+  }
   const callers = new WeakMap<FastifyRequest, Caller>()
   return {
     app,
-    add(name, handler) {
+    add(name, handler, terms = {}) {
       const route = ROUTES[name]
+      const mayCall = terms.caller ?? route.caller
+      const { answerError } = terms
       app.route({
         method: route.method,
         url: route.path,
+        config: { route: name },
+        ...(terms.bodyLimit !== undefined && { bodyLimit: terms.bodyLimit }),
+        ...(answerError && { errorHandler: (error, _request, reply) => answerError(error, reply) }),
         // Before the body is read: whoever may not call has nothing parsed for them.
         onRequest: async (request) => {
-          if (route.caller === 'anyone') return
-          const caller = await identify(request)
-          if (route.caller === 'operator') requireOperator(caller)
+          if (mayCall === 'anyone') return
+          const caller = await (terms.identify ?? identify)(request)
+          if (mayCall === 'operator') requireOperator(caller)
           callers.set(request, caller)
         },
         handler: async (request, reply) => {
-          const caller = route.caller === 'anyone' ? NOBODY : callers.get(request)
+          const caller = mayCall === 'anyone' ? NOBODY : callers.get(request)
           if (!caller) throw new TypeError('a request that nobody authenticated')
           return handler({ caller, request, reply })
         },
@@ -75,6 +111,8 @@ export function serverFor(
 
 function answer(context: Context, reply: FastifyReply, error: unknown): void {
   const problem = problemOf(error, context.log)
-  if (problem.status === 429 || problem.status === 503) reply.header('retry-after', '5')
+  if (problem.status === 429 || problem.status === 503) {
+    reply.header('retry-after', String(problem.error.details['retryAfter'] ?? 5))
+  }
   reply.code(problem.status).type('application/problem+json').send(problem)
 }

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net'
 import { clientFrame } from '../api/schemas.ts'
-import type { ClientFrame, DaemonFrame } from '../api/session.ts'
+import type { ClientFrame, DaemonFrame, RelayView } from '../api/session.ts'
+import type { LeaseRequest } from '../api/types.ts'
 import { acknowledge, letGo, recordStart, takeBack } from '../broker/acknowledge.ts'
 import type { Caller, Context } from '../broker/context.ts'
-import { issue } from '../broker/issue.ts'
+import { type Issued, issue } from '../broker/issue.ts'
 import { revoke } from '../broker/revoke.ts'
 import { TIMING } from '../core/deadlines.ts'
 import type { Lease } from '../core/lease.ts'
@@ -15,10 +16,28 @@ import { lines, outOfOrder } from './lines.ts'
 import { problemOf } from './problem.ts'
 import { approvalView, leaseView } from './views.ts'
 
+/** For a refusal to arrive. */
+const LAST_WORDS_MS = 2000
+
 export interface SessionFacts {
   readonly version: string
   readonly pid: number
+  /** Where a task on this machine finds us. */
   readonly socket: string
+  /** Null: the client is on this machine. */
+  readonly remote: RemoteTerms | null
+}
+
+/** What differs when a network lies between us. Times in milliseconds. */
+export interface RemoteTerms {
+  /** What its client has to know of a lease's proxy. */
+  readonly relayOf: (issued: Issued) => RelayView | null
+  /** For the first frame: whoever connects does not hold a place for nothing. */
+  readonly beginMs: number
+  /** Not a byte, not even a ping, for this long: a machine that dies does not say so. */
+  readonly silenceMs: number
+  /** A line that broke, and did not end, may come back within this. */
+  readonly returnMs: number
 }
 
 /** One client on its socket, from its first frame to the end of the task. */
@@ -33,6 +52,8 @@ export class Session {
   /** Fires when nobody is at the other end any more. */
   readonly #gone = new AbortController()
   #finished = false
+  /** The other side hung up, as its end does; a line that breaks says nothing. */
+  #hungUp = false
 
   constructor(
     context: Context,
@@ -54,6 +75,7 @@ export class Session {
 
   /** Frames one after another, until the socket ends. The end of the socket is the end of the task. */
   async run(): Promise<void> {
+    this.#watch()
     try {
       for await (const line of lines(this.#socket)) {
         const frame = clientFrame.parse(JSON.parse(line)) as ClientFrame
@@ -63,13 +85,26 @@ export class Session {
         else await this.#take(frame)
       }
     } catch (error) {
-      this.#fail(error)
+      if (!this.#socket.destroyed) this.#fail(error)
     } finally {
       this.#gone.abort(new Error('the session has ended'))
       // A lease that is just being issued has to be known before it can be let go of.
       await this.#issuing
       this.#lost()
     }
+  }
+
+  #watch(): void {
+    this.#socket.once('end', () => {
+      this.#hungUp = true
+    })
+    const { remote } = this.#facts
+    if (!remote) return
+    this.#socket.setTimeout(remote.silenceMs, () => this.#socket.destroy())
+    const begin = setTimeout(() => {
+      if (this.#lease === null && !this.#issuing) this.#socket.destroy()
+    }, remote.beginMs)
+    this.#socket.once('close', () => clearTimeout(begin))
   }
 
   /** In turn, unless a person has to approve it: that may take minutes, and pings go on meanwhile. */
@@ -105,7 +140,8 @@ export class Session {
     pending: () => void,
   ): Promise<void> {
     if (this.#lease !== null) throw outOfOrder()
-    const issued = await issue(this.#context, this.#caller, frame.request, {
+    const wish = this.#facts.remote ? withoutWalls(frame.request) : frame.request
+    const issued = await issue(this.#context, this.#caller, wish, {
       onPending: (approval) => {
         this.#send({ type: 'pending', approval: approvalView(approval) })
         pending()
@@ -116,15 +152,19 @@ export class Session {
     this.#send({
       type: 'lease',
       lease: leaseView(issued.lease),
-      variables: {
-        ...issued.variables.reveal(),
-        BROKER_SOCKET: issued.place?.socket ?? this.#facts.socket,
-      },
-      proxy: issued.proxy,
-      place: issued.place,
+      ...this.#reach(issued),
       secret: issued.session.reveal(),
       daemon: { pid: this.#facts.pid, version: this.#facts.version },
     })
+  }
+
+  /** What the task finds us by: sockets and ports of this machine, or the way to them. */
+  #reach(issued: Issued) {
+    const { remote, socket } = this.#facts
+    const variables = issued.variables.reveal()
+    if (remote) return { variables, proxy: null, place: null, relay: remote.relayOf(issued) }
+    const own = { ...variables, BROKER_SOCKET: issued.place?.socket ?? socket }
+    return { variables: own, proxy: issued.proxy, place: issued.place, relay: null }
   }
 
   async #resume(id: string, secret: string): Promise<void> {
@@ -183,12 +223,14 @@ export class Session {
     this.#open.delete(id)
     if (this.#finished) return
     // A client that lost us, not its task, may come back within the grace.
+    const { remote } = this.#facts
+    const graceMs = remote && !this.#hungUp ? remote.returnMs : TIMING.graceMs
     setTimeout(() => {
       if (this.#open.has(id)) return
       revoke(this.#context, id, 'task_ended', 'the session was lost').catch((error: unknown) =>
         this.#context.log.error('a revocation could not be recorded', error),
       )
-    }, TIMING.graceMs)
+    }, graceMs)
   }
 
   #fail(error: unknown): void {
@@ -198,9 +240,26 @@ export class Session {
     )
     this.#send({ type: 'error', error: body })
     this.#socket.end()
+    // Who goes on talking to nobody does not hold a place for it.
+    if (this.#facts.remote) setTimeout(() => this.#socket.destroy(), LAST_WORDS_MS).unref()
   }
 
   #send(frame: DaemonFrame): void {
     if (this.#socket.writable) this.#socket.write(`${JSON.stringify(frame)}\n`)
   }
+}
+
+/**
+ * What stands around a task elsewhere is not ours to see, so nothing is believed of it, and what needs
+ * more is refused (by the plan: a template's own least).
+ */
+function withoutWalls(request: LeaseRequest): LeaseRequest {
+  if (request.isolation === undefined || request.isolation === 'scrub') {
+    return { ...request, isolation: 'scrub' }
+  }
+  throw new BrokerError(
+    'isolation_unavailable',
+    `isolation "${request.isolation}" is not to be had from a server`,
+    { hint: 'leave --isolation out: with --server the command runs at scrub' },
+  )
 }

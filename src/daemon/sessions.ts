@@ -4,27 +4,27 @@ import { SESSION_PATH, SESSION_PROTOCOL } from '../api/session.ts'
 import type { Caller, Context } from '../broker/context.ts'
 import type { Lease } from '../core/lease.ts'
 import type { LeaseId } from '../lib/ids.ts'
-import { type Authentication, authenticate } from './authenticate.ts'
-import { problemOf } from './problem.ts'
 import { Session, type SessionFacts } from './session.ts'
+import { refuseUpgrade, switchTo } from './upgrade.ts'
 
-/** The open sessions of this run. */
+/** The open sessions of this run, wherever they came in. */
 export class Sessions {
   readonly #context: Context
-  readonly #authentication: Authentication
-  readonly #facts: SessionFacts
   readonly #open = new Map<LeaseId, Session>()
   readonly #sockets = new Set<Socket>()
 
-  constructor(context: Context, authentication: Authentication, facts: SessionFacts) {
+  constructor(context: Context) {
     this.#context = context
-    this.#authentication = authentication
-    this.#facts = facts
   }
 
-  serve(server: HttpServer): void {
+  /** Takes the sessions of this machine. */
+  serve(
+    server: HttpServer,
+    identify: (request: IncomingMessage) => Promise<Caller>,
+    facts: SessionFacts,
+  ): void {
     server.on('upgrade', (request, socket, head) => {
-      this.#accept(request, socket as Socket, head).catch((error: unknown) => {
+      this.#accept(request, socket as Socket, head, identify, facts).catch((error: unknown) => {
         this.#context.log.error('a session failed', error)
         socket.destroy()
       })
@@ -43,9 +43,21 @@ export class Sessions {
     for (const socket of this.#sockets) socket.destroy()
   }
 
-  async #accept(request: IncomingMessage, socket: Socket, head: Buffer): Promise<void> {
-    this.#sockets.add(socket)
-    socket.once('close', () => this.#sockets.delete(socket))
+  /** Of someone who is known. Resolves when the session is over. */
+  async run(caller: Caller, socket: Socket, facts: SessionFacts): Promise<void> {
+    this.#hold(socket)
+    switchTo(socket, SESSION_PROTOCOL)
+    await new Session(this.#context, caller, socket, facts, this.#open).run()
+  }
+
+  async #accept(
+    request: IncomingMessage,
+    socket: Socket,
+    head: Buffer,
+    identify: (request: IncomingMessage) => Promise<Caller>,
+    facts: SessionFacts,
+  ): Promise<void> {
+    this.#hold(socket)
     socket.on('error', () => socket.destroy())
     const { pathname } = new URL(request.url ?? '/', 'http://broker')
     if (pathname !== SESSION_PATH || request.headers.upgrade !== SESSION_PROTOCOL) {
@@ -56,28 +68,17 @@ export class Sessions {
     if (head.length > 0) socket.unshift(head)
     let caller: Caller
     try {
-      caller = await authenticate(
-        this.#context,
-        this.#authentication,
-        request.headers.authorization,
-      )
+      caller = await identify(request)
     } catch (error) {
-      this.#refuse(socket, error)
+      refuseUpgrade(socket, error, this.#context.log)
       return
     }
-    socket.write(
-      `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${SESSION_PROTOCOL}\r\n\r\n`,
-    )
-    const session = new Session(this.#context, caller, socket, this.#facts, this.#open)
-    await session.run()
+    await this.run(caller, socket, facts)
   }
 
-  #refuse(socket: Socket, error: unknown): void {
-    const problem = problemOf(error, this.#context.log)
-    const body = JSON.stringify(problem)
-    socket.end(
-      `HTTP/1.1 ${problem.status} ${problem.title}\r\ncontent-type: application/problem+json\r\n` +
-        `content-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    )
+  #hold(socket: Socket): void {
+    if (this.#sockets.has(socket)) return
+    this.#sockets.add(socket)
+    socket.once('close', () => this.#sockets.delete(socket))
   }
 }

@@ -38,6 +38,7 @@ export class Ticker {
       if (drift !== 0) await afterDrift(this.#context, drift)
       await this.#lapse()
       await sweep(this.#context)
+      await this.#context.refusals.flush()
       this.#reconcileInTurn(drift !== 0)
       await this.#onTick()
     } catch (error) {
@@ -73,7 +74,13 @@ export class Ticker {
   }
 }
 
-/** An `Idempotency-Key` is remembered for a day: longer than any client retries. */
+/**
+ * An `Idempotency-Key` is remembered for a day: longer than any client retries. An identity token that was
+ * used is remembered for as long as anybody accepts it.
+ */
 async function forgetOldKeys(context: Context): Promise<void> {
-  await context.store.write((writer) => writer.forgetBefore(context.now() - 86_400_000))
+  await context.store.write(async (writer) => {
+    await writer.forgetBefore(context.now() - 86_400_000)
+    await writer.forgetExchanges(context.now())
+  })
 }

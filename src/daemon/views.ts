@@ -17,6 +17,7 @@ export function leaseView(lease: Lease): LeaseView {
     reason: lease.reason,
     isolation: lease.isolation,
     parent: lease.parent,
+    run: lease.run && { ...lease.run.shown },
     issuedAt: iso(lease.issuedAt),
     expiresAt: iso(lease.expiresAt),
     endedAt: instant(lease.endedAt),

@@ -23,7 +23,8 @@ const TEXTS = ['iss', 'sub', 'aud', 'client_id', 'scope', 'jti', 'env', 'lease']
 
 export interface ReadOptions {
   readonly jwks: JSONWebKeySet
-  readonly issuer: string
+  /** Our own name, or all of them. */
+  readonly issuer: string | readonly string[]
   /** Milliseconds since the epoch. */
   readonly now: number
 }

@@ -5,7 +5,8 @@ export interface VerifyOptions {
   /** The media type the header must name, without `application/`. */
   readonly typ: string
   readonly jwks: JSONWebKeySet
-  readonly issuer: string
+  /** Our own name, or all of them. */
+  readonly issuer: string | readonly string[]
   /** Milliseconds since the epoch. No leeway: we made the token, so it is our own clock. */
   readonly now: number
 }
@@ -30,7 +31,7 @@ export async function verifyToken(
     const { payload } = await jwtVerify(token, createLocalJWKSet(options.jwks), {
       algorithms: ['EdDSA'],
       typ: options.typ,
-      issuer: options.issuer,
+      issuer: [options.issuer].flat(),
       currentDate: new Date(options.now),
       requiredClaims: ['exp'], // a missing `iss` fails the comparison above
     })

@@ -186,6 +186,12 @@ export interface Provider {
    */
   endpoints?(connection: Connection | null, target: JsonObject): readonly Endpoint[]
 
+  /**
+   * Which of the variables is a bearer token that is of use by itself (RFC 6750), so that an exchange can
+   * answer with it. Absent: there is no such one.
+   */
+  bearer?(target: JsonObject): string
+
   /** Names of the variables `mint` will return for this target. For `--dry-run` and clash checks. */
   variables(target: JsonObject): readonly string[]
 

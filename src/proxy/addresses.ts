@@ -1,6 +1,6 @@
 import { promises as dns, type LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
-import { isLoopback, isReserved } from '../lib/addresses.ts'
+import { isLoopback, isPrivate, isReserved } from '../lib/addresses.ts'
 import { Refused } from './refusal.ts'
 
 export type Resolve = (host: string) => Promise<readonly LookupAddress[]>
@@ -31,6 +31,13 @@ export interface Destination {
   readonly reserved: boolean
 }
 
+/** What of the network a lease may be carried to, beyond what is never reached. */
+export interface Reach {
+  readonly own: OwnPorts
+  /** Networks of one's own (RFC 1918, RFC 4193, …). */
+  readonly privateNetworks: boolean
+}
+
 /**
  * The addresses to connect to: resolved once, each checked, and no name is looked up after this
  * (a second answer could be another one). One reserved address among many refuses all of them.
@@ -38,7 +45,7 @@ export interface Destination {
 export async function addressesOf(
   { host, port, reserved }: Destination,
   resolve: Resolve,
-  own: OwnPorts,
+  { own, privateNetworks }: Reach,
 ): Promise<readonly LookupAddress[]> {
   const family = isIP(host)
   const addresses = family ? [{ address: host, family }] : await lookUp(host, resolve)
@@ -50,6 +57,12 @@ export async function addressesOf(
       throw new Refused(
         'egress_denied',
         'the host is on this machine, this link or a metadata service',
+      )
+    }
+    if (!reserved && !privateNetworks && isPrivate(address)) {
+      throw new Refused(
+        'egress_denied',
+        'the host is in a private network of the broker, and the template lists no hosts',
       )
     }
   }

@@ -6,7 +6,7 @@ import {
   type TLSSocket,
   connect as tlsConnect,
 } from 'node:tls'
-import { addressesOf, type Destination, type OwnPorts, type Resolve } from './addresses.ts'
+import { addressesOf, type Destination, type Reach, type Resolve } from './addresses.ts'
 import { Refused } from './refusal.ts'
 import type { Sockets } from './sockets.ts'
 
@@ -24,9 +24,8 @@ export interface Dialer {
   ): Promise<TLSSocket>
 }
 
-export interface DialParts {
+export interface DialParts extends Reach {
   readonly resolve: Resolve
-  readonly own: OwnPorts
   readonly sockets: Sockets
   readonly connectMs: number
 }
@@ -34,7 +33,7 @@ export interface DialParts {
 export function createDialer(parts: DialParts): Dialer {
   const contexts = new Map<string, SecureContext>()
   const plain = async (destination: Destination) => {
-    const addresses = await addressesOf(destination, parts.resolve, parts.own)
+    const addresses = await addressesOf(destination, parts.resolve, parts)
     const [first] = addresses
     if (!first)
       throw new Refused('upstream_failed', `the host "${destination.host}" has no address`)

@@ -32,6 +32,8 @@ export interface ListenerOptions {
   readonly hosts?: readonly string[]
   /** Shared by all listeners of a process, so that none is reached through another. */
   readonly ownPorts?: OwnPorts
+  /** False: no private network is reached but where the gate says so. */
+  readonly privateNetworks?: boolean
   readonly limits?: Partial<Limits>
   readonly resolve?: Resolve
 }
@@ -63,11 +65,17 @@ export interface Listener {
 export async function openListener(options: ListenerOptions): Promise<Listener> {
   const limits = { ...LIMITS, ...options.limits }
   const own = options.ownPorts ?? new OwnPorts()
-  const { lease, notAfter, hosts } = options
+  const { lease, notAfter, hosts, privateNetworks = true } = options
   const authority = await CertificateAuthority.create(lease, new Date(), notAfter, hosts)
   const sockets = new Sockets()
   const resolve = options.resolve ?? resolveName
-  const dialer = createDialer({ resolve, own, sockets, connectMs: limits.connectMs })
+  const dialer = createDialer({
+    resolve,
+    own,
+    privateNetworks,
+    sockets,
+    connectMs: limits.connectMs,
+  })
   const upstreams = new Upstreams(dialer, limits)
   const end = new AbortController()
   setMaxListeners(0, end.signal)

@@ -1,6 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import { ARROWS } from '../core/transitions.ts'
+import { addExchange } from './migration-exchange.ts'
 import { addProxy } from './migration-proxy.ts'
 
 /** In order of their names; one that has been released is never changed. */
@@ -9,6 +10,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0002_audit': { up: createAudit },
   '0003_configuration': { up: createConfiguration },
   '0004_proxy': { up: addProxy },
+  '0005_exchange': { up: addExchange },
 }
 
 async function createLeases(db: Kysely<never>): Promise<void> {

@@ -7,16 +7,19 @@ import type { LeaseId } from '../lib/ids.ts'
 import type { JsonObject } from '../lib/json.ts'
 import { approvalFromRow } from './approval-rows.ts'
 import { CompiledQueries, type Runner } from './compiled.ts'
-import { entryFromRow, leaseFromRow } from './rows.ts'
+import { entryFromRow, exchangeFromRow, leaseFromRow } from './rows.ts'
 import type { ConnectionRow, LeaseRow, Schema } from './schema.ts'
 import type {
   ApprovalQuery,
   EntryQuery,
   LeaseQuery,
   LeaseSecrets,
+  LiveGrants,
   Reader,
+  SealedPurpose,
   StoredConfiguration,
   StoredConnection,
+  StoredExchange,
   StoredTemplate,
 } from './store.ts'
 
@@ -46,6 +49,12 @@ const childrenOf = (db: Db, { parent }: { parent: string }) =>
 
 const countOfScope = (db: Db, { scope }: { scope: string }) =>
   db.selectFrom('live_counts').select('live').where('scope', '=', scope)
+
+const exchangeByToken = (db: Db, { token }: { token: string }) =>
+  db.selectFrom('exchanges').selectAll().where('token', '=', token)
+
+const sealedOf = (db: Db, { lease, purpose }: { lease: string; purpose: string }) =>
+  db.selectFrom('sealed').select('text').where('lease', '=', lease).where('purpose', '=', purpose)
 
 const approvalById = (db: Db, { id }: { id: string }) =>
   db.selectFrom('approvals').selectAll().where('id', '=', id)
@@ -183,6 +192,22 @@ export class KyselyReader implements Reader {
     return rows[0]?.live ?? 0
   }
 
+  async liveGrants(): Promise<readonly LiveGrants[]> {
+    const rows = await this.db
+      .selectFrom('leases')
+      .innerJoin('grants', 'grants.lease', 'leases.id')
+      .where('leases.live', '=', ONE)
+      .groupBy(['leases.state', 'leases.environment', 'grants.provider'])
+      .select(['leases.state as state', 'leases.environment as environment'])
+      .select((e) => ['grants.provider as provider', e.fn.countAll<number>().as('count')])
+      .execute()
+    return rows.map((row) => ({
+      ...row,
+      state: row.state as LeaseState,
+      count: Number(row.count),
+    }))
+  }
+
   async activeProxied(limit: number): Promise<readonly LeaseId[]> {
     return this.#ids(
       this.db
@@ -194,6 +219,16 @@ export class KyselyReader implements Reader {
         .orderBy('id')
         .limit(limit),
     )
+  }
+
+  async exchange(token: string): Promise<StoredExchange | undefined> {
+    const { rows } = await this.compiled.run(exchangeByToken, { token })
+    return rows[0] && exchangeFromRow(rows[0])
+  }
+
+  async sealed(lease: string, purpose: SealedPurpose): Promise<string | undefined> {
+    const { rows } = await this.compiled.run(sealedOf, { lease, purpose })
+    return rows[0]?.text
   }
 
   async approval(id: string): Promise<Approval | undefined> {

@@ -1,10 +1,11 @@
 import type { Entry } from '../audit/entry.ts'
 import type { ForeignCredential, Grant, Lease } from '../core/lease.ts'
 import { LIVE } from '../core/lease.ts'
+import type { CiRun } from '../core/trust/run.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import { canonicalJson, type Json, type JsonObject } from '../lib/json.ts'
-import type { AuditRow, GrantRow, LeaseRow } from './schema.ts'
-import type { LeaseSecrets } from './store.ts'
+import type { AuditRow, ExchangeRow, GrantRow, LeaseRow } from './schema.ts'
+import type { LeaseSecrets, StoredExchange } from './store.ts'
 
 /** Rows and nouns, both ways. What the types cannot promise, the CHECKs and the writer do. */
 
@@ -23,6 +24,7 @@ export function leaseFromRow(row: LeaseRow, grants: readonly GrantRow[]): Lease 
     reason: row.reason,
     isolation: row.isolation as Lease['isolation'],
     parent: row.parent as LeaseId | null,
+    run: row.run === null ? null : { key: row.run_key, shown: JSON.parse(row.run) as CiRun },
     issuedAt: row.issued_at,
     expiresAt: row.expires_at,
     deliveredAt: row.delivered_at,
@@ -95,6 +97,8 @@ export function lastingColumns(lease: Lease, secrets: LeaseSecrets) {
     session_boot: null,
     proxied: lease.proxied ? 1 : 0,
     foreign_credentials: foreignText(lease.foreignCredentials),
+    run_key: lease.run?.key ?? null,
+    run: lease.run && canonicalJson({ ...lease.run.shown }),
   }
 }
 
@@ -139,6 +143,26 @@ export type LeaseChange = { readonly id: string; readonly issued_at: number } & 
 export type GrantChange = { readonly lease: string; readonly name: string } & ReturnType<
   typeof changingGrantColumns
 >
+
+export function exchangeFromRow(row: ExchangeRow): StoredExchange {
+  return {
+    token: row.token,
+    lease: row.lease as LeaseId,
+    key: row.key_digest,
+    request: row.request_digest,
+    keepUntil: row.keep_until,
+  }
+}
+
+export function exchangeRow(exchange: StoredExchange): ExchangeRow {
+  return {
+    token: exchange.token,
+    lease: exchange.lease,
+    key_digest: exchange.key,
+    request_digest: exchange.request,
+    keep_until: exchange.keepUntil,
+  }
+}
 
 export function entryFromRow(row: AuditRow): Entry {
   return { ...row }

@@ -25,6 +25,8 @@ export interface Schema {
     current: number
   }
   settings: { name: string; value: string }
+  exchanges: ExchangeRow
+  sealed: { lease: string; purpose: string; text: string }
   idempotency: { key: string; caller: string; body: string; lease: string; at: number }
 }
 
@@ -62,6 +64,20 @@ export interface LeaseRow {
   /** 1: it has a proxy of its own. */
   proxied: number
   foreign_credentials: string
+  /** Unique with the template's name among leases that have not ended. */
+  run_key: string | null
+  run: string | null
+}
+
+export interface ExchangeRow {
+  /** What makes the identity token this one and no other; not the token. */
+  token: string
+  lease: string
+  /** SHA-256 of the `Idempotency-Key`. */
+  key_digest: string | null
+  /** SHA-256 of what was asked for. */
+  request_digest: string | null
+  keep_until: number
 }
 
 export interface GrantRow {

@@ -39,6 +39,21 @@ export interface LeaseSecrets {
   readonly sessionDigest: string | null
 }
 
+/** An identity token that was used, and the lease it was used for. */
+export interface StoredExchange {
+  /** What makes it this token and no other: a digest, never the token. */
+  readonly token: string
+  readonly lease: LeaseId
+  /** Digests of the `Idempotency-Key` and of what was asked for; null: no request is answered twice. */
+  readonly key: string | null
+  readonly request: string | null
+  /** Milliseconds since the epoch; nobody accepts the token after it. */
+  readonly keepUntil: number
+}
+
+/** What waits sealed for somebody who holds the key: an answer sent once, or a lease's variables. */
+export type SealedPurpose = 'answer' | 'variables'
+
 export interface LeaseQuery {
   readonly live: boolean
   readonly environment?: string | undefined
@@ -67,6 +82,14 @@ export interface ApprovalQuery {
 /** What the gate decided of one request, for the counters of a grant. */
 export type Counted = 'allowed' | 'denied' | 'approved'
 
+/** How many grants of live leases there are of one kind. `state` is the lease's. */
+export interface LiveGrants {
+  readonly state: LeaseState
+  readonly environment: string
+  readonly provider: string
+  readonly count: number
+}
+
 /** Reading. What it sees was committed. */
 export interface Reader {
   lease(id: string): Promise<Lease | undefined>
@@ -85,8 +108,13 @@ export interface Reader {
   liveChildren(parent: string): Promise<readonly LeaseId[]>
   liveOnConnection(connection: string): Promise<number>
   liveCount(scope: string): Promise<number>
+  /** Grants of live leases, counted by what a chart tells apart. */
+  liveGrants(): Promise<readonly LiveGrants[]>
   /** Active leases with a proxy: after a start, their proxies are gone. */
   activeProxied(limit: number): Promise<readonly LeaseId[]>
+  /** What this identity token was used for. */
+  exchange(token: string): Promise<StoredExchange | undefined>
+  sealed(lease: string, purpose: SealedPurpose): Promise<string | undefined>
   approval(id: string): Promise<Approval | undefined>
   /** Newest first. */
   approvals(query: ApprovalQuery): Promise<readonly Approval[]>
@@ -115,7 +143,10 @@ export interface Reader {
 
 /** Writing, always inside `Store.write`. */
 export interface Writer extends Reader {
-  /** Adds the lease with its grants, and to the live counts of its scopes. */
+  /**
+   * Adds the lease with its grants, and to the live counts of its scopes. Throws `conflict` where a lease
+   * of the same run and template has not ended.
+   */
   insertLease(lease: Lease, secrets: LeaseSecrets, dueAt: number | null): Promise<void>
   /**
    * Saves what may change of a lease and its grants; takes it off the live counts when it has ended.
@@ -126,8 +157,17 @@ export interface Writer extends Reader {
   defer(ids: readonly LeaseId[], until: number): Promise<void>
   /** Moves every deadline of every live lease by so many milliseconds. */
   shiftDeadlines(by: number): Promise<void>
+  /** An active lease is in its receiver's hands. False: it is not active, or was delivered before. */
+  deliver(id: string, at: number): Promise<boolean>
   /** Which daemon run holds the session; null: none does, and none has to. */
   holdSession(id: string, boot: string | null): Promise<void>
+  /** Uses up an identity token. False, and nothing is changed, if it was used before. */
+  consumeToken(exchange: StoredExchange): Promise<boolean>
+  saveSealed(lease: string, purpose: SealedPurpose, text: string): Promise<void>
+  /** All that is kept sealed for a lease, or only this. */
+  dropSealed(lease: string, purpose?: SealedPurpose): Promise<void>
+  /** Drops identity tokens that nobody accepts any more, and the answers kept for them. */
+  forgetExchanges(now: number): Promise<void>
   /** Links the entry behind the head. Nothing is ever appended outside the transaction it belongs to. */
   append(entry: NewEntry): Promise<void>
   /** Adds one to a counter of a grant. */

@@ -3,6 +3,7 @@ import { type ChainKeys, link } from '../audit/chain.ts'
 import type { Head, NewEntry } from '../audit/entry.ts'
 import type { Approval } from '../core/approval.ts'
 import { type ForeignCredential, type Lease, LIVE } from '../core/lease.ts'
+import { BrokerError } from '../errors.ts'
 import type { LeaseId } from '../lib/ids.ts'
 import { canonicalJson } from '../lib/json.ts'
 import { type ApprovalChange, approvalRow, decisionColumns } from './approval-rows.ts'
@@ -11,19 +12,22 @@ import { KyselyReader, templateFromRow } from './reader.ts'
 import {
   changingColumns,
   changingGrantColumns,
+  exchangeRow,
   foreignText,
   type GrantChange,
   grantRow,
   type LeaseChange,
   lastingColumns,
 } from './rows.ts'
-import type { ApprovalRow, AuditRow, GrantRow, LeaseRow, Schema } from './schema.ts'
+import type { ApprovalRow, AuditRow, ExchangeRow, GrantRow, LeaseRow, Schema } from './schema.ts'
 import {
   type Counted,
   type LeaseSecrets,
   liveScopes,
+  type SealedPurpose,
   type StoredConfiguration,
   type StoredConnection,
+  type StoredExchange,
   type StoredTemplate,
   type Writer,
 } from './store.ts'
@@ -36,7 +40,18 @@ export interface ChainCursor {
 type Db = Kysely<Schema>
 
 const insertEntry = (db: Db, row: AuditRow) => db.insertInto('audit').values(row)
-const insertLeaseRow = (db: Db, row: LeaseRow) => db.insertInto('leases').values(row)
+/** Of a run and a template that has one already, none. */
+const insertLeaseRow = (db: Db, row: LeaseRow) =>
+  db
+    .insertInto('leases')
+    .values(row)
+    .onConflict((c) =>
+      c
+        .columns(['run_key', 'template_name'])
+        .where('run_key', 'is not', null)
+        .where('ended_at', 'is', null)
+        .doNothing(),
+    )
 const insertGrantRow = (db: Db, row: GrantRow) => db.insertInto('grants').values(row)
 
 const updateOne = (db: Db, { id, ...columns }: Partial<LeaseChange> & { id: string }) =>
@@ -51,8 +66,11 @@ const updateLease = (db: Db, { issued_at, ...change }: LeaseChange) =>
 const updateLiveLease = (db: Db, { issued_at: _, ...change }: LeaseChange) =>
   updateOne(db, change).where('live', '=', sql.lit(1))
 
-/** Leaves `live` as it is, because SQLite rewrites every index that a set column appears in, changed or not. */
-const keepLive = (db: Db, { live: _, issued_at: __, ...change }: LeaseChange) =>
+/**
+ * Leaves `live` and `ended_at` as they are, because SQLite rewrites every index that a set column appears
+ * in, changed or not.
+ */
+const keepLive = (db: Db, { live: _, issued_at: __, ended_at: ___, ...change }: LeaseChange) =>
   updateOne(db, change).where('live', '=', sql.lit(1))
 
 const updateGrant = (db: Db, { lease, name, ...columns }: GrantChange) =>
@@ -73,6 +91,20 @@ const COUNTERS = {
   approved: (db: Db, key: GrantKey) => ofGrant(db, key).set({ approved: sql`approved + 1` }),
 } as const satisfies Record<Counted, unknown>
 
+const insertExchange = (db: Db, row: ExchangeRow) =>
+  db
+    .insertInto('exchanges')
+    .values(row)
+    .onConflict((c) => c.column('token').doNothing())
+
+const insertSealed = (db: Db, row: Schema['sealed']) => db.insertInto('sealed').values(row)
+
+const deleteSealed = (db: Db, { lease }: { lease: string }) =>
+  db.deleteFrom('sealed').where('lease', '=', lease)
+
+const deleteSealedOf = (db: Db, { lease, purpose }: { lease: string; purpose: string }) =>
+  deleteSealed(db, { lease }).where('purpose', '=', purpose)
+
 const insertApprovalRow = (db: Db, row: ApprovalRow) => db.insertInto('approvals').values(row)
 
 const updateApproval = (db: Db, { id, ...columns }: ApprovalChange) =>
@@ -89,6 +121,15 @@ const countScopes = (db: Db, { one, other, by }: { one: string; other: string; b
 
 const setSessionBoot = (db: Db, { id, boot }: { id: string; boot: string | null }) =>
   db.updateTable('leases').set({ session_boot: boot }).where('id', '=', id)
+
+/** From here on it is looked at when its time is over. */
+const setDelivered = (db: Db, { id, at }: { id: string; at: number }) =>
+  db
+    .updateTable('leases')
+    .set({ delivered_at: at, due_at: sql`expires_at` })
+    .where('id', '=', id)
+    .where('state', '=', sql.lit('active'))
+    .where('delivered_at', 'is', null)
 
 /** Every change the broker makes to its database; the same for each engine. */
 export class KyselyWriter extends KyselyReader implements Writer {
@@ -116,10 +157,11 @@ export class KyselyWriter extends KyselyReader implements Writer {
   }
 
   async insertLease(lease: Lease, secrets: LeaseSecrets, dueAt: number | null): Promise<void> {
-    await this.compiled.run(insertLeaseRow, {
+    const { numAffectedRows } = await this.compiled.run(insertLeaseRow, {
       ...lastingColumns(lease, secrets),
       ...changingColumns(lease, dueAt),
     })
+    if (numAffectedRows !== 1n) throw sameRun(lease)
     await this.insertGrants(lease)
     if (LIVE.includes(lease.state)) await this.#count(lease, 1)
   }
@@ -213,6 +255,31 @@ export class KyselyWriter extends KyselyReader implements Writer {
       .execute()
   }
 
+  async consumeToken(exchange: StoredExchange): Promise<boolean> {
+    const { numAffectedRows } = await this.compiled.run(insertExchange, exchangeRow(exchange))
+    return numAffectedRows === 1n
+  }
+
+  async saveSealed(lease: string, purpose: SealedPurpose, text: string): Promise<void> {
+    await this.compiled.run(insertSealed, { lease, purpose, text })
+  }
+
+  async dropSealed(lease: string, purpose?: SealedPurpose): Promise<void> {
+    if (purpose === undefined) await this.compiled.run(deleteSealed, { lease })
+    else await this.compiled.run(deleteSealedOf, { lease, purpose })
+  }
+
+  async forgetExchanges(now: number): Promise<void> {
+    await this.db
+      .deleteFrom('sealed')
+      .where('purpose', '=', 'answer')
+      .where('lease', 'in', (e) =>
+        e.selectFrom('exchanges').select('lease').where('keep_until', '<', now),
+      )
+      .execute()
+    await this.db.deleteFrom('exchanges').where('keep_until', '<', now).execute()
+  }
+
   async insertApproval(approval: Approval): Promise<void> {
     await this.compiled.run(insertApprovalRow, approvalRow(approval))
   }
@@ -221,6 +288,11 @@ export class KyselyWriter extends KyselyReader implements Writer {
     const change = { id: approval.id, ...decisionColumns(approval) }
     const { numAffectedRows } = await this.compiled.run(updateApproval, change)
     if (numAffectedRows !== 1n) throw new Error(`no row for approval ${approval.id}`)
+  }
+
+  async deliver(id: string, at: number): Promise<boolean> {
+    const { numAffectedRows } = await this.compiled.run(setDelivered, { id, at })
+    return numAffectedRows === 1n
   }
 
   async holdSession(id: string, boot: string | null): Promise<void> {
@@ -324,6 +396,14 @@ export class KyselyWriter extends KyselyReader implements Writer {
   async forgetBefore(at: number): Promise<void> {
     await this.db.deleteFrom('idempotency').where('at', '<', at).execute()
   }
+}
+
+function sameRun({ template }: Lease): BrokerError {
+  return new BrokerError(
+    'conflict',
+    `this run already has a live lease of template "${template.name}"`,
+    { hint: 'end that one first, or use it; a new attempt of the job is a run of its own' },
+  )
 }
 
 const MAX_FOREIGN = 20

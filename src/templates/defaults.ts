@@ -1,12 +1,5 @@
 import { ttlCap } from '../core/decide.ts'
-import type {
-  Environment,
-  GrantRule,
-  Isolation,
-  OidcRule,
-  Template,
-  Who,
-} from '../core/template.ts'
+import type { Environment, GrantRule, Isolation, Template, Who } from '../core/template.ts'
 import { presetCalled } from '../core/trust/presets.ts'
 import { parseDuration } from '../lib/duration.ts'
 import type { RuleDocument, TemplateDocument, WhoDocument } from './schema.ts'
@@ -59,9 +52,7 @@ function toWho(who: WhoDocument): Who {
   const { preset, audience } = who.oidc
   // The schema has made sure that one of the two names it.
   const issuer = who.oidc.issuer ?? (preset && presetCalled(preset).issuer) ?? ''
-  // Lists of values too: the stored type names single ones only, and nothing reads it but the trust rules.
-  const claims = { ...who.oidc.claims } as OidcRule['claims']
-  return { kind: 'oidc', issuer, audience: audience ?? null, claims }
+  return { kind: 'oidc', issuer, audience: audience ?? null, claims: { ...who.oidc.claims } }
 }
 
 function toRule({ allow = [], approve = [], deny = [] }: RuleDocument): GrantRule {

@@ -31,6 +31,7 @@ export function lease(changes: Partial<LeaseView> = {}): LeaseView {
     reason: 'fix login',
     isolation: 'scrub',
     parent: null,
+    run: null,
     issuedAt: '2026-01-01T00:00:00.000Z',
     expiresAt: '2026-01-01T00:30:00.000Z',
     endedAt: null,

@@ -14,7 +14,9 @@ beforeAll(async () => {
 })
 afterAll(() => broker?.dispose())
 
-const names = Object.keys(ROUTES) as RouteName[]
+/** Not on a socket of this machine, whoever asks. */
+const SERVERS: readonly RouteName[] = ['ready', 'metrics', 'exchange', 'claimLease']
+const names = (Object.keys(ROUTES) as RouteName[]).filter((name) => !SERVERS.includes(name))
 const guarded = names.filter((name) => ROUTES[name].caller !== 'anyone')
 const operatorOnly = names.filter((name) => ROUTES[name].caller === 'operator')
 
@@ -57,6 +59,11 @@ describe('who may call what', () => {
       'ackLease',
       'session',
     ])
+  })
+
+  it.each(SERVERS)('%s is of a server alone', async (name) => {
+    const answer = await call(name, broker.operator)
+    expect(answer).toMatchObject({ status: 404, body: { error: { code: 'not_found' } } })
   })
 
   it.each(guarded)('%s refuses a caller without a key', async (name) => {

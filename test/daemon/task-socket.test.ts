@@ -36,16 +36,24 @@ const onTask = (path: string, bearer: string | undefined, method = 'GET', body?:
 
 const routes = Object.values(ROUTES).filter(({ path }) => path !== SESSION_PATH)
 const operators = routes.filter(({ caller }) => caller === 'operator')
-const leases = routes.filter(({ caller }) => caller === 'operator-or-lease')
-const named = (list: typeof routes) => list.map(({ method, path }) => ({ method, path }))
+const leases = routes.filter(
+  ({ caller, path }) => caller === 'operator-or-lease' && path !== ROUTES.claimLease.path,
+)
+/** Of a server alone. */
+const servers = [ROUTES.ready, ROUTES.metrics, ROUTES.exchange, ROUTES.claimLease]
+const named = (list: readonly (typeof routes)[number][]) =>
+  list.map(({ method, path }) => ({ method, path }))
 
 describe('the socket of a task', () => {
-  it.each(named(operators))('has no $method $path, whoever asks', async ({ method, path }) => {
-    for (const bearer of [broker.operator, task.handle, undefined]) {
-      const answer = await onTask(pathOf(path), bearer, method)
-      expect([answer.status, answer.body.error.code]).toEqual([404, 'not_found'])
-    }
-  })
+  it.each(named([...operators, ...servers]))(
+    'has no $method $path, whoever asks',
+    async ({ method, path }) => {
+      for (const bearer of [broker.operator, task.handle, undefined]) {
+        const answer = await onTask(pathOf(path), bearer, method)
+        expect([answer.status, answer.body.error.code]).toEqual([404, 'not_found'])
+      }
+    },
+  )
 
   it.each(named(leases))('refuses the operator key at $method $path', async ({ method, path }) => {
     for (const [bearer, message] of [

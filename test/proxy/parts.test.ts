@@ -125,20 +125,34 @@ describe('addresses', () => {
       { address: '93.184.215.14', family: 4 },
       { address: '127.0.0.1', family: 4 },
     ]
-    const asked = addressesOf(
-      { host: 'a.test', port: 443, reserved: false },
-      resolve,
-      new OwnPorts(),
-    )
+    const asked = addressesOf({ host: 'a.test', port: 443, reserved: false }, resolve, {
+      own: new OwnPorts(),
+      privateNetworks: true,
+    })
     await expect(asked).rejects.toMatchObject({ code: 'egress_denied' })
   })
 
+  it('one in a private network refuses the name, where those are out of reach', async () => {
+    const private4 = [
+      { address: '93.184.215.14', family: 4 },
+      { address: '10.0.0.7', family: 4 },
+    ]
+    const asked = (privateNetworks: boolean, reserved = false) =>
+      addressesOf({ host: 'a.test', port: 443, reserved }, async () => private4, {
+        own: new OwnPorts(),
+        privateNetworks,
+      })
+    await expect(asked(false)).rejects.toMatchObject({ code: 'egress_denied' })
+    expect(await asked(true)).toEqual(private4)
+    // Where an admin named the address, it is meant.
+    expect(await asked(false, true)).toEqual(private4)
+  })
+
   it('a name without addresses is not found', async () => {
-    const asked = addressesOf(
-      { host: 'a.test', port: 443, reserved: false },
-      async () => [],
-      new OwnPorts(),
-    )
+    const asked = addressesOf({ host: 'a.test', port: 443, reserved: false }, async () => [], {
+      own: new OwnPorts(),
+      privateNetworks: true,
+    })
     await expect(asked).rejects.toMatchObject({ code: 'upstream_failed' })
   })
 })

@@ -124,3 +124,16 @@ describe('reading an access token', () => {
     expect(await read(await sign({ ...CLAIMS, exp: SECONDS + 1 }))).not.toBeNull()
   })
 })
+
+describe('a broker that has had more than one name', () => {
+  const names = ['https://broker.example', ISSUER]
+  const known = (token: string) => readAccessToken(token, { jwks, issuer: names, now: NOW })
+
+  it('reads its tokens under each of them, and under no other', async () => {
+    expect(await known(await sign({ ...CLAIMS, iss: 'https://broker.example.evil' }))).toBeNull()
+    expect(await known(await sign({ ...CLAIMS, iss: names }))).toBeNull()
+    for (const iss of names) {
+      expect(await known(await sign({ ...CLAIMS, iss }))).toMatchObject({ iss })
+    }
+  })
+})

@@ -13,11 +13,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rootCertificates } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { javaTrustStore } from '../../src/lib/java-trust-store.ts'
 import { recipePlaces, recipeTexts } from '../../src/launch/recipe/proxied-files.ts'
 import { toolNames, toolVariables } from '../../src/launch/recipe/tool-places.ts'
 import { makeToolsFolder, toolsBase } from '../../src/launch/recipe/tools-folder.ts'
 import { scrubEnvironment } from '../../src/launch/scrub.ts'
+import { javaTrustStore } from '../../src/lib/java-trust-store.ts'
 
 let folder = ''
 beforeEach(() => {

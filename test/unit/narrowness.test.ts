@@ -64,7 +64,7 @@ describe('what is said of grants', () => {
 
   it('is a problem where its connection is not stored', async () => {
     await begin()
-    const { configuration } = await current().policy()
+    const { configuration, trust } = await current().policy()
     const binding = { provider: 'ledger', connection: 'gone', target: {} }
     const changed: Configuration = {
       ...configuration,
@@ -72,7 +72,7 @@ describe('what is said of grants', () => {
         staging: { name: 'staging', protected: false, bindings: { main: binding } },
       },
     }
-    const policy = { version: 1, configuration: changed, templates: new Map() }
+    const policy = { version: 1, configuration: changed, templates: new Map(), trust }
     const found = await narrowness({ ...current(), policy: async () => policy }, { probe: false })
     expect(found).toEqual([
       {

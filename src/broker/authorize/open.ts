@@ -31,6 +31,8 @@ export async function openTaskProxy(
     notAfter: lease.expiresAt,
     judgeMs: task.judgeMs,
     confined: plan.walls === 'confine',
+    // A person's task runs where we do. A job elsewhere would otherwise look around here, by way of us.
+    privateNetworks: lease.principal.kind === 'local' || task.template.egress !== 'open',
     over: () => gate.close(),
   })
   return { ...open, gitHeaders: task.grants.flatMap(gitHeaders) }

@@ -56,6 +56,8 @@ export interface ProxyOrder {
   readonly judgeMs: number
   /** The task has no network: its proxy listens on a unix socket in the lease's folder. */
   readonly confined: boolean
+  /** False: the networks around the broker are none of the task's, unless the template lists the host. */
+  readonly privateNetworks: boolean
   /** Called when the last socket is closed. */
   readonly over: () => Promise<void>
 }

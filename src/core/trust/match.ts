@@ -66,9 +66,9 @@ function matchOne(
   actual: Json | undefined,
   allowed: ReadonlySet<ClaimValue>,
 ): ClaimFailure | null {
+  if (allowed.has(actual as ClaimValue)) return null
   const expected = [...allowed]
   if (actual === undefined || actual === null) return { claim, problem: 'missing', expected }
-  if (allowed.has(actual as ClaimValue)) return null
   const sameType = expected.some((value) => typeof value === typeof actual)
   return { claim, problem: sameType ? 'value' : 'type', expected, actual }
 }

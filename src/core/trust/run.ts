@@ -1,4 +1,4 @@
-import { canonicalJson, type JsonObject } from '../../lib/json.ts'
+import type { JsonObject } from '../../lib/json.ts'
 import { claimOf, textOf } from './claims.ts'
 
 /** What a person sees of the run a lease belongs to. Null: the token does not say. */
@@ -63,7 +63,7 @@ export function runIdentity(claims: JsonObject): string | null {
   const kind = kindOf(claims)
   if (iss === null || !kind) return null
   const ids = [...kind.ids, ...kind.job].map((name) => idOf(claims, name))
-  return canonicalJson([iss, ...ids])
+  return JSON.stringify([iss, ...ids])
 }
 
 /** For lists of leases; as the issuer wrote it, so escape it before a terminal sees it. */

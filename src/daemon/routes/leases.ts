@@ -101,8 +101,8 @@ async function find(
   const lease = await context.store.read.lease(id)
   const visible =
     caller.kind === 'operator' ||
-    lease?.id === caller.lease.id ||
-    (ownIssue && lease?.parent === caller.lease.id)
+    (caller.kind === 'lease' &&
+      (lease?.id === caller.lease.id || (ownIssue && lease?.parent === caller.lease.id)))
   if (lease && visible) return lease
   throw new BrokerError('not_found', `there is no lease "${id}"`, {
     hint: 'see broker tokens --all',

@@ -5,6 +5,7 @@ import { revoke } from '../../broker/revoke.ts'
 import { hasEnded } from '../../core/transitions.ts'
 import { BrokerError } from '../../errors.ts'
 import type { JsonObject } from '../../lib/json.ts'
+import { Form } from '../form.ts'
 import type { Server } from '../server.ts'
 
 export interface TokenReading {
@@ -31,15 +32,13 @@ export function addKeyRoutes(server: Server, context: Context, reading: TokenRea
 export function addOauthRoutes(server: Server, context: Context, reading: TokenReading): void {
   addKeyRoutes(server, context, reading)
 
-  server.add('introspect', async ({ request, reply }) => {
-    const { token } = tokenForm.parse(request.body)
+  server.add('introspect', async ({ caller, request, reply }) => {
     reply.header('cache-control', 'no-store')
-    return introspect(context, reading.readToken, token)
+    return introspect(context, reading.readToken, tokenOf(request.body), caller)
   })
 
   server.add('oauthRevoke', async ({ request }) => {
-    const { token } = tokenForm.parse(request.body)
-    const lease = await leaseOfToken(context, reading.readToken, token)
+    const lease = await leaseOfToken(context, reading.readToken, tokenOf(request.body))
     if (!lease) return {}
     const ended = await revoke(context, lease.id, 'revoked_by_operator', 'OAuth revocation')
     if (hasEnded(ended.state)) return {}
@@ -48,4 +47,11 @@ export function addOauthRoutes(server: Server, context: Context, reading: TokenR
       hint: 'it is retried until it is confirmed; see broker tokens',
     })
   })
+}
+
+/** The token that a request of RFC 7009 or RFC 7662 is about. Throws `invalid_request`. */
+export function tokenOf(body: unknown): string {
+  const form = Form.of(body)
+  form.refuseRepeated()
+  return tokenForm.parse({ token: form.required('token') }).token
 }

@@ -13,6 +13,7 @@ import type { Template } from '../../core/template.ts'
 import { BrokerError } from '../../errors.ts'
 import { writeFileAtomic } from '../../lib/atomic-write.ts'
 import type { Server } from '../server.ts'
+import { testTemplates } from './template-test.ts'
 
 /** `onApplied` makes the new policy current; `appliedPath` is where a person finds it as a file. */
 export function addTemplateRoutes(
@@ -27,6 +28,8 @@ export function addTemplateRoutes(
     const { configuration, issues, changes, baseVersion } = await check(context, documents, text)
     return { ok: configuration !== undefined, issues, changes, baseVersion }
   })
+
+  server.add('testTemplates', ({ request }) => testTemplates(context, documents, request.body))
 
   server.add('applyTemplates', async ({ request }): Promise<ApplyResult> => {
     const { text, baseVersion } = applyRequest.parse(request.body)

@@ -27,6 +27,7 @@ export function createJwt(): Provider {
     revoke: async () => ({ outcome: 'revoked', notes: [] }),
     narrowness: async (request, world) => narrowness(request, world),
     variables: () => [VARIABLE],
+    bearer: () => VARIABLE,
   }
 }
 
