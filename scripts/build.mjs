@@ -49,7 +49,7 @@ export async function bundle({ test, outdir }) {
   const apart = {
     name: 'exec-apart',
     setup: ({ onResolve }) =>
-      onResolve({ filter: /^\.\/(?:rare|isolated|agents)\.ts$/ }, ({ path }) => ({
+      onResolve({ filter: /^\.\/(?:rare|isolated|agents|remote)\.ts$/ }, ({ path }) => ({
         path: `./exec-${path.slice(2, -3)}.cjs`,
         external: true,
       })),
@@ -77,6 +77,11 @@ export async function bundle({ test, outdir }) {
     entryPoints: [join(root, 'src/exec/isolated.ts')],
     outfile: join(outdir, 'exec-isolated.cjs'),
   })
+  const execRemote = await build({
+    ...cjs,
+    entryPoints: [join(root, 'src/exec/remote.ts')],
+    outfile: join(outdir, 'exec-remote.cjs'),
+  })
   // What runs first inside an isolated task: alone in its file, which is all that the task gets of us.
   const inside = await build({
     ...cjs,
@@ -102,7 +107,9 @@ export async function bundle({ test, outdir }) {
   })
   const notices = noticesFor(
     root,
-    [exec, execRare, execAgents, execIsolated, inside, rest].map(({ metafile }) => metafile),
+    [exec, execRare, execAgents, execIsolated, execRemote, inside, rest].map(
+      ({ metafile }) => metafile,
+    ),
   )
   writeFileSync(join(outdir, 'THIRD-PARTY-NOTICES.txt'), notices)
 }

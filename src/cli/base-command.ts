@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { Command, Flags } from '@oclif/core'
 import type { RouteName } from '../api/routes.ts'
-import { type Client, createClient, type RequestOptions } from '../client/http.ts'
+import { type Client, createClient } from '../client/http.ts'
+import type { RequestOptions } from '../client/route-call.ts'
 import { isBrokerError } from '../errors.ts'
 import { type Home, resolveHome } from '../lib/home.ts'
 import { asksForJson } from './argv.ts'
+import { type KeySource, takeKeySource } from './operator-key.ts'
 import { whileWaiting } from './spinner.ts'
 import { jsonText, type Look, lookOf, print, remark } from './terminal.ts'
 import { unlocked } from './unlock.ts'
@@ -15,6 +17,8 @@ export abstract class BrokerCommand extends Command {
     json: Flags.boolean({ description: 'print JSON, errors too' }),
   }
 
+  /** Taken out of the environment by every command: none of what it starts is to have it. */
+  protected readonly keys: KeySource = takeKeySource(process.env)
   protected readonly env: NodeJS.ProcessEnv = process.env
   protected readonly home: Home = homeOf(process.env)
   protected readonly look: Look = lookOf(process.stdout, process.env)

@@ -39,7 +39,15 @@ export const EXEC_FLAGS = {
     summary: 'print what would be injected, scrubbed, hidden and allowed; issue and run nothing',
   },
   quiet: { summary: 'no line before and after the command' },
-  server: { summary: 'broker of a team (not available in this version)', value: 'URL' },
+  server: { summary: 'ask this broker serve, as the CI job that this runs in', value: 'URL' },
+  'subject-token-file': {
+    summary: "the job's identity token, where the CI system is none that is known; with --server",
+    value: 'FILE',
+  },
+  'ca-file': {
+    summary: 'roots to believe the server by, instead of the public ones (or BROKER_CA_FILE)',
+    value: 'FILE',
+  },
 } as const satisfies Readonly<Record<string, ExecFlag>>
 
 export type ExecFlagName = keyof typeof EXEC_FLAGS
@@ -48,4 +56,5 @@ export const EXEC_EXAMPLES: readonly string[] = [
   'broker exec --env staging -- npm test',
   'broker exec --env staging --template staging-dev --ttl 1h --reason "fix login" -- cursor .',
   'broker exec --env production --dry-run -- ./migrate.sh',
+  'broker exec --server https://broker.example --env ci -- make deploy',
 ]

@@ -4,9 +4,9 @@ export class Interrupted extends Error {
   readonly code: 'interrupted' | 'declined'
   readonly exit: number
 
-  constructor(code: 'interrupted' | 'declined' = 'interrupted') {
+  constructor(code: 'interrupted' | 'declined' = 'interrupted', exit?: number) {
     super(code === 'interrupted' ? 'interrupted' : 'nothing was changed')
     this.code = code
-    this.exit = code === 'interrupted' ? 130 : 1
+    this.exit = exit ?? (code === 'interrupted' ? 130 : 1)
   }
 }

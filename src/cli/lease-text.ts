@@ -23,13 +23,12 @@ export const NO_TOKENS: readonly string[] = [
 ]
 
 /**
- * A row a lease; below it, on a terminal, what its proxy decided, how it ended and what is wrong. For a
+ * A row a lease; below it, on a terminal, the run it is for, what its proxy decided, how it ended and what is wrong. For a
  * pipe a last field.
  */
 export function leaseRows(leases: readonly LeaseView[], now: number, look: Look): string[] {
   if (!look.terminal) {
-    const remarks = (lease: LeaseView) =>
-      [...requests(lease), ...ending(lease, now), ...troubles(lease, now)].join('; ')
+    const remarks = (lease: LeaseView) => [...facts(lease, now), ...troubles(lease, now)].join('; ')
     const rows = leases.map((lease) => [...cells(lease, now), { text: remarks(lease) }])
     return table(COLUMNS, rows, look)
   }
@@ -37,9 +36,7 @@ export function leaseRows(leases: readonly LeaseView[], now: number, look: Look)
   const [heading = '', ...rows] = table(COLUMNS, cellRows, look)
   const body = leases.flatMap((lease, index) => [
     rows[index] ?? '',
-    ...[...requests(lease), ...ending(lease, now)].map((text) =>
-      paint(look, 'dim', `  ${visible(text)}`),
-    ),
+    ...facts(lease, now).map((text) => paint(look, 'dim', `  ${visible(text)}`)),
     ...troubles(lease, now).map((text) => `  ${paint(look, 'bad', `! ${visible(text)}`)}`),
   ])
   return [heading, ...body]
@@ -86,6 +83,27 @@ export function troubles(lease: LeaseView, now: number): string[] {
     ]
   })
   return [...lease.foreignCredentials.map(foreignKeyText), ...unfinished]
+}
+
+function facts(lease: LeaseView, now: number): string[] {
+  return [...runOf(lease), ...requests(lease), ...ending(lease, now)]
+}
+
+/** Of a CI job: whose work it is. Its issuer wrote the words, a stranger may have chosen them. */
+function runOf({ run }: LeaseView): string[] {
+  if (!run) return []
+  const { repository, ref, workflow } = run
+  const number = run.run === null ? null : `run ${run.run}`
+  const known = [repository, ref, workflow, number].filter((part) => part !== null)
+  return known.length === 0 ? [] : [`for ${known.map(clip).join(' · ')}`]
+}
+
+const LONGEST_PART = 120
+
+function clip(text: string): string {
+  const characters = [...text]
+  if (characters.length <= LONGEST_PART) return text
+  return `${characters.slice(0, LONGEST_PART - 1).join('')}…`
 }
 
 /** What the proxy decided. Of a native grant nobody sees what is done with it. */

@@ -4,7 +4,11 @@ import { issueLines } from './template-text.ts'
 import { lookOf, remark } from './terminal.ts'
 
 /** Throws `config_invalid` for a broker.yaml with errors, after listing them (in `details` for JSON). */
-export function requireValid(file: string, { ok, issues }: CheckResult, json: boolean): void {
+export function requireValid(
+  file: string,
+  { ok, issues }: Pick<CheckResult, 'ok' | 'issues'>,
+  json: boolean,
+): void {
   if (ok) return
   if (!json) remark(issueLines(file, issues, lookOf(process.stderr, process.env)))
   const count = issues.filter(({ severity }) => severity === 'error').length

@@ -1,3 +1,5 @@
+import { fstatSync, writeSync } from 'node:fs'
+
 /**
  * The rules of output; this is the only file of the CLI that writes.
  *
@@ -87,4 +89,29 @@ export function writeAside(text: string): void {
 /** Writes a remark for the person. */
 export function remark(lines: readonly string[]): void {
   if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`)
+}
+
+/**
+ * Writes to standard output and resolves when all of it has left, for what must not be half told.
+ * Rejects with the system's error, also when the reader has gone away.
+ */
+export async function writeWhole(text: string): Promise<void> {
+  const { stdout } = process
+  // A reader that has gone is a failure here, not an end like any other (see bin/run.js).
+  stdout.removeAllListeners('error')
+  stdout.on('error', () => {})
+  // A file is written by hand: the stream takes a short write, as of a full disk, for a whole one.
+  if (!stdout.isTTY && isFileLike(1)) return writeAll(1, Buffer.from(text))
+  await new Promise<void>((resolve, reject) => {
+    stdout.write(text, (error) => (error ? reject(error) : resolve()))
+  })
+}
+
+function isFileLike(descriptor: number): boolean {
+  const found = fstatSync(descriptor)
+  return found.isFile() || found.isCharacterDevice()
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at)
 }

@@ -28,6 +28,11 @@ export function callerOf(home: Home, env: Environment): Caller {
       bearer: () => operatorKey(home),
     }
   }
+  if (handle && !socket && env['BROKER_SERVER']) {
+    throw new BrokerError('denied', 'a job can do here only what its server offers it', {
+      hint: 'outside of the job it is done with --server and the operator key, or at the server itself',
+    })
+  }
   if (!handle || !socket) {
     throw new BrokerError(
       'unauthorized',

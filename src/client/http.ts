@@ -5,6 +5,7 @@ import { type Caller, callerOf, type Environment } from './caller.ts'
 import { ensureDaemon } from './daemon-process.ts'
 import { type Answer, exchange, isAway, isCutOff } from './exchange.ts'
 import { errorFrom, garbled, notRunning, outOfReach } from './failure.ts'
+import { callOf, type RequestOptions } from './route-call.ts'
 
 export interface ClientOptions {
   readonly home: Home
@@ -13,14 +14,6 @@ export interface ClientOptions {
   readonly distFolder: string
   /** False: never start a daemon, for commands that only ask about it. */
   readonly start?: boolean
-}
-
-export interface RequestOptions {
-  /** For `:id` in the route's path. */
-  readonly params?: Readonly<Record<string, string>>
-  readonly query?: Readonly<Record<string, string | undefined>>
-  readonly body?: unknown
-  readonly timeoutMs?: number
 }
 
 export interface Client {
@@ -32,10 +25,6 @@ export interface Client {
    */
   request<T>(route: RouteName, options?: RequestOptions): Promise<T>
 }
-
-const TIMEOUT_MS = 120_000
-/** POSTs that make something: a key lets the daemon see that it was asked twice. */
-const CREATING: ReadonlySet<RouteName> = new Set(['issueLease', 'connect'])
 
 export function createClient(options: ClientOptions): Client {
   const caller = callerOf(options.home, options.env)
@@ -63,7 +52,8 @@ async function send(
   details: RequestOptions,
   ensure: (() => Promise<unknown>) | undefined,
 ): Promise<Answer> {
-  const once = () => exchange(callOf(caller, route, details))
+  const identity = () => (ROUTES[route].caller === 'anyone' ? {} : { bearer: caller.bearer() })
+  const once = () => exchange({ ...callOf(route, details), socket: caller.socket, ...identity() })
   try {
     return await once()
   } catch (error) {
@@ -76,36 +66,6 @@ async function send(
     if (isCutOff(error)) throw cutOff(error)
     throw error
   }
-}
-
-function callOf(caller: Caller, route: RouteName, details: RequestOptions) {
-  const { method } = ROUTES[route]
-  return {
-    socket: caller.socket,
-    method,
-    path: pathOf(route, details),
-    timeoutMs: details.timeoutMs ?? TIMEOUT_MS,
-    ...(ROUTES[route].caller !== 'anyone' && { bearer: caller.bearer() }),
-    ...(details.body !== undefined && { body: details.body }),
-    ...(CREATING.has(route) && { headers: { 'idempotency-key': newKey() } }),
-  }
-}
-
-function pathOf(route: RouteName, { params = {}, query = {} }: RequestOptions): string {
-  const path = ROUTES[route].path.replace(/:(\w+)/g, (_, name: string) => {
-    const value = params[name]
-    if (value === undefined) throw new TypeError(`route "${route}" needs the parameter "${name}"`)
-    return encodeURIComponent(value)
-  })
-  const search = new URLSearchParams()
-  for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined) search.set(name, value)
-  }
-  return search.size === 0 ? path : `${path}?${search}`
-}
-
-function newKey(): string {
-  return process.getBuiltinModule('node:crypto').randomUUID()
 }
 
 function unpack<T>(answer: Answer): T {

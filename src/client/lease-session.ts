@@ -2,33 +2,26 @@ import { type ClientFrame, type DaemonFrame, SESSION } from '../api/session.ts'
 import type { LeaseRequest, LeaseView } from '../api/types.ts'
 import type { BrokerError } from '../errors.ts'
 import { Secret } from '../lib/secret.ts'
-import { ensureDaemon, probe } from './daemon-process.ts'
-import { isAway, isCutOff } from './exchange.ts'
-import { hasCode, outOfReach } from './failure.ts'
+import type { FarEnd, LeaseFrame } from './far-end.ts'
 import { type Frame, type FrameWait, waitFor } from './frame-wait.ts'
 import { Heartbeat } from './heartbeat.ts'
-import { killHung } from './hung-daemon.ts'
-import { leaseAt } from './lease-at.ts'
 import { lost } from './lost.ts'
 import { monotonic } from './monotonic.ts'
-import { identityOf } from './process-identity.ts'
-import { endedLease, isLeaseOver, recover } from './recovery.ts'
-import { openLine, type SessionLine } from './session-line.ts'
-import type { Issued, Outcome, SessionEvents, SessionPlace, TaskEnd } from './session-terms.ts'
-import { isOlder, VERSION } from './version.ts'
+import { isLeaseOver, recover } from './recovery.ts'
+import type { SessionLine } from './session-line.ts'
+import type { Issued, Outcome, SessionEvents, TaskEnd } from './session-terms.ts'
 
 type Phase = 'asking' | 'held' | 'ending' | 'over'
-type LeaseFrame = Extract<DaemonFrame, { type: 'lease' }>
 
 /** To a daemon that is there, the answer to the first line takes well under a millisecond. */
 const ANSWER_MS = 5000
 
 /**
- * A lease and the line it hangs on. The line may break: we come back to the same daemon or to the one
- * that we start in its place, and prove with the session's secret that it is us.
+ * A lease and the line it hangs on. The line may break: we come back to the same broker or to the one
+ * that is started in its place, and prove with the session's secret that it is us.
  */
 export class LeaseSession {
-  readonly #place: SessionPlace
+  readonly #far: FarEnd
   readonly #events: SessionEvents
   readonly #heartbeat: Heartbeat
   #phase: Phase = 'asking'
@@ -39,14 +32,13 @@ export class LeaseSession {
   #lease: LeaseView | undefined
   #toldEarly = false
   #started: { readonly pid: number; received: boolean } | undefined
-  #identity: string | undefined
   #recovery: Promise<void> | undefined
   #ending: ClientFrame | undefined
   /** Why there is nothing to come back to. */
   #over: Error | undefined
 
-  constructor(place: SessionPlace, events: SessionEvents) {
-    this.#place = place
+  constructor(far: FarEnd, events: SessionEvents) {
+    this.#far = far
     this.#events = events
     this.#heartbeat = new Heartbeat({
       ping: () => this.#ping(),
@@ -55,7 +47,7 @@ export class LeaseSession {
   }
 
   /**
-   * Asks for the lease and returns it with the child's variables. Starts the daemon if there is none.
+   * Asks for the lease and returns it with the child's variables. Starts the daemon of this machine if there is none.
    * A person's decision is waited for as long as the daemon does. Throws what the daemon refused with;
    * nothing is held then.
    */
@@ -63,6 +55,7 @@ export class LeaseSession {
     this.#heartbeat.start()
     const frame = await this.#connect({ type: 'request', request })
     this.#pending = false
+    this.#far.holds(frame)
     this.#frame = { ...frame, variables: {} } // they go to the child and are not kept
     this.#lease = frame.lease
     // A daemon older than this version knows of neither.
@@ -71,6 +64,7 @@ export class LeaseSession {
       variables: new Secret(frame.variables),
       proxy: frame.proxy ?? null,
       place: frame.place ?? null,
+      relay: frame.relay ?? null,
     }
   }
 
@@ -82,11 +76,7 @@ export class LeaseSession {
     this.#send({ type: 'ack' })
     await this.#next('bound')
     this.#phase = 'held'
-    const { caller, home, env } = this.#place
-    const { daemon, proxy } = this.#held()
-    if (caller.inTask || proxy || !isOlder(daemon.version, VERSION)) return
-    await ensureDaemon(home, env, this.#place)
-    await this.#recovery
+    if (await this.#far.renew(this.#held())) await this.#recovery
   }
 
   started(pid: number): void {
@@ -110,8 +100,9 @@ export class LeaseSession {
     const answered = ended.catch((error: unknown) => this.#lookUp(error, began))
     const frame = await Promise.race([answered, late])
     clearTimeout(timer)
+    const away = this.#line === undefined && !isLeaseOver(this.#over)
     this.close()
-    if (frame === undefined) return { confirmed: false, lease: this.#lease ?? lease }
+    if (frame === undefined) return { confirmed: false, lease: this.#lease ?? lease, away }
     return { confirmed: true, lease: frame.lease, elapsedMs: frame.elapsedMs }
   }
 
@@ -122,6 +113,15 @@ export class LeaseSession {
     await this.#next('detached', SESSION.confirmMs)
     this.close()
     return this.#held().lease
+  }
+
+  /** After `gone` was told. The lease if it could be ended all the same. */
+  async lastTry(): Promise<LeaseView | undefined> {
+    return this.#far.lastTry(this.#lease ?? this.#held().lease)
+  }
+
+  leaseNow(): Promise<LeaseView | undefined> {
+    return this.#far.leaseAt(this.#held().lease.id)
   }
 
   /** Lets go without a word; the daemon ends the lease. */
@@ -171,7 +171,6 @@ export class LeaseSession {
   }
 
   async #connect(first: ClientFrame): Promise<LeaseFrame> {
-    const { caller, home, env } = this.#place
     for (let attempt = 0; ; attempt++) {
       let open = false
       try {
@@ -180,17 +179,15 @@ export class LeaseSession {
         open = true
         return await answer
       } catch (error) {
-        if (caller.inTask && isAway(error)) throw outOfReach(caller.socket, error)
-        if (open || caller.inTask || attempt === 2) throw error
-        if (!isAway(error) && !isCutOff(error) && !hasCode(error, 'daemon_unreachable')) throw error
-        await ensureDaemon(home, env, this.#place)
+        // Whatever was made for us is ended; asking again would be another request.
+        if (open) throw error
+        await this.#far.revive(error, attempt)
       }
     }
   }
 
   async #open(first: ClientFrame, sent?: () => void): Promise<void> {
-    const mine: SessionLine = await openLine(
-      this.#place.caller,
+    const mine: SessionLine = await this.#far.open(
       {
         sent: () => sent?.(),
         frame: (frame) => this.#take(frame),
@@ -208,13 +205,13 @@ export class LeaseSession {
   #closed(): void {
     this.#line = undefined
     if (this.#phase === 'asking' || this.#recovery !== undefined) {
-      this.#waiting?.fail(lost(this.#pending))
+      this.#waiting?.fail(lost(this.#far, this.#pending))
     } else if (this.#phase !== 'over') this.#recover(false)
   }
 
   #ping(): void {
     if (this.#recovery !== undefined) return
-    this.#identity ??= identityOf(this.#frame?.daemon.pid ?? 0)
+    this.#far.watch(this.#frame?.daemon.pid ?? 0)
     this.#send({ type: 'ping' })
   }
 
@@ -224,12 +221,9 @@ export class LeaseSession {
     else this.#recover(true)
   }
 
-  /** A mint may take its time, and frames wait behind it; a daemon that is alive still greets. */
   #askWhetherAlive(): void {
-    if (this.#place.caller.inTask) return
-    probe(this.#place.home).then((found) => {
-      if (typeof found === 'object' || this.#phase !== 'asking') return
-      this.#line?.close()
+    this.#far.isAlive().then((alive) => {
+      if (!alive && this.#phase === 'asking') this.#line?.close()
     })
   }
 
@@ -243,26 +237,26 @@ export class LeaseSession {
   }
 
   async #comeBack(hung: boolean): Promise<void> {
-    const { caller, home } = this.#place
     const found = await recover({
       elapsed: () => this.#heartbeat.elapsed(),
       wanted: () => this.#phase !== 'over',
       clear: async () => {
-        if (hung && !caller.inTask) await killHung(home, this.#held().daemon.pid, this.#identity)
+        if (hung) await this.#far.clear(this.#held().daemon.pid)
       },
       resume: (remainingMs) => this.#resume(remainingMs),
+      pauseMs: (attempt) => this.#far.pauseMs(attempt),
     })
     if (found.kind === 'ended') await this.#noLonger(found.error)
     if (found.kind !== 'gone') return
-    this.#waiting?.fail(found.error)
+    const error = this.#far.gone(this.#lease ?? this.#held().lease, found.last)
+    this.#waiting?.fail(error)
     if (this.#phase !== 'held') return
     this.close()
-    this.#events.gone(found.error)
+    this.#events.gone(error)
   }
 
   async #resume(remainingMs: number): Promise<void> {
-    const { caller, home, env, distFolder } = this.#place
-    if (!caller.inTask) await ensureDaemon(home, env, { distFolder, deadlineMs: remainingMs })
+    await this.#far.prepare(remainingMs)
     const { lease, secret } = this.#held()
     const waiting = this.#waiting
     try {
@@ -270,7 +264,6 @@ export class LeaseSession {
       await this.#open({ type: 'resume', lease: lease.id, secret })
       const { daemon } = await answer
       this.#frame = { ...this.#held(), daemon }
-      this.#identity = undefined
     } catch (error) {
       const broken = this.#line
       this.#line = undefined
@@ -291,7 +284,7 @@ export class LeaseSession {
   async #noLonger(error: BrokerError): Promise<void> {
     this.#over = error
     this.#heartbeat.stop()
-    const lease = await leaseAt(this.#place.caller, this.#held().lease.id)
+    const lease = await this.leaseNow()
     this.#lease = lease ?? this.#lease
     if (this.#phase === 'held') this.#tellEarly(lease)
     this.#waiting?.fail(error)
@@ -300,7 +293,7 @@ export class LeaseSession {
   /** The line is lost while ending: the daemon ends the lease by itself, and tells how far it is. */
   async #lookUp(error: unknown, began: number): Promise<Frame<'ended'> | undefined> {
     if (!isLeaseOver(error)) return undefined
-    const lease = await endedLease(this.#place.caller, this.#held().lease.id, (latest) => {
+    const lease = await this.#far.whenEnded(this.#lease ?? this.#held().lease, (latest) => {
       this.#lease = latest ?? this.#lease
       return this.#phase === 'ending'
     })

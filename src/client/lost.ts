@@ -1,15 +1,16 @@
 import { BrokerError } from '../errors.ts'
+import type { FarEnd } from './far-end.ts'
 
 /** The line broke before the lease was bound; `pending`: while a person was to decide. */
-export function lost(pending: boolean): BrokerError {
+export function lost({ name, logs }: Pick<FarEnd, 'name' | 'logs'>, pending: boolean): BrokerError {
   return pending
     ? unreachable(
-        'the daemon went away while the lease waited for approval',
-        'nothing ran, and the request is void; try again, and see broker daemon logs',
+        `${name} went away while the lease waited for approval`,
+        `nothing ran, and the request is void; try again, and ${logs}`,
       )
     : unreachable(
-        'the daemon went away while it made the lease',
-        'nothing ran, and what it made is revoked; try again, and see broker daemon logs',
+        `${name} went away while it made the lease`,
+        `nothing ran, and what it made is revoked; try again, and ${logs}`,
       )
 }
 

@@ -7,6 +7,7 @@ import {
 } from '../api/session.ts'
 import type { Caller } from './caller.ts'
 import { errorFrom, garbled, silent } from './failure.ts'
+import { FrameReader } from './frame-reader.ts'
 
 export interface LineEvents {
   /** Connected, and the first frame is on its way. */
@@ -24,8 +25,8 @@ export interface SessionLine {
   close(): void
 }
 
-/** A frame holds a lease's variables; longer than this it is none. */
-const LONGEST_LINE = 8 * 1024 * 1024
+/** The head of an answer, or a refusal: longer than this it is none of the daemon's. */
+const LONGEST_ANSWER = 1024 * 1024
 
 /**
  * Opens the session socket (api/session.ts). Spoken by hand on a plain socket: one request line, one
@@ -62,7 +63,7 @@ export function openLine(
     socket.setEncoding('utf8')
     socket.once('connect', () => {
       try {
-        socket.write(greeting(caller) + encode(first)) // reads the key only now: the daemon may just have made it
+        socket.write(greeting(caller) + encodeFrame(first)) // reads the key only now: the daemon may just have made it
       } catch (error) {
         settle(error instanceof Error ? error : garbled())
         return
@@ -96,14 +97,15 @@ function greeting(caller: Caller): string {
   return `${head.join('\r\n')}\r\n\r\n`
 }
 
-function encode(frame: ClientFrame): string {
+export function encodeFrame(frame: ClientFrame): string {
   return `${JSON.stringify(frame)}\n`
 }
 
-function lineOver(socket: Socket): SessionLine {
+/** What is said on an open socket. */
+export function lineOver(socket: Pick<Socket, 'writable' | 'write' | 'destroy'>): SessionLine {
   return {
     send: (frame) => {
-      if (socket.writable) socket.write(encode(frame))
+      if (socket.writable) socket.write(encodeFrame(frame))
     },
     close: () => socket.destroy(),
   }
@@ -112,29 +114,24 @@ function lineOver(socket: Socket): SessionLine {
 /** Bytes into an HTTP answer and then into frames. */
 class LineReader {
   readonly #opened: () => void
-  readonly #frame: (frame: DaemonFrame) => void
+  readonly #frames: FrameReader
   #status: number | undefined
   #rest = ''
 
   constructor(opened: () => void, frame: (frame: DaemonFrame) => void) {
     this.#opened = opened
-    this.#frame = frame
+    this.#frames = new FrameReader(frame)
   }
 
   /** False when what comes is not the protocol: the line is then worth nothing. */
   take(chunk: string): boolean {
+    if (this.#status === 101) return this.#frames.take(chunk)
     this.#rest += chunk
     if (this.#status === undefined) this.#readHead()
-    while (this.#status === 101) {
-      const at = this.#rest.indexOf('\n')
-      if (at < 0) break
-      const line = this.#rest.slice(0, at)
-      this.#rest = this.#rest.slice(at + 1)
-      const frame = frameOf(line)
-      if (frame === undefined) return false
-      this.#frame(frame)
-    }
-    return this.#rest.length < LONGEST_LINE
+    if (this.#status !== 101) return this.#rest.length < LONGEST_ANSWER
+    const rest = this.#rest
+    this.#rest = ''
+    return this.#frames.take(rest)
   }
 
   /** After the end of the socket: a refusal whose body is now complete. */
@@ -153,15 +150,5 @@ class LineReader {
     this.#status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(this.#rest)?.[1] ?? 0)
     this.#rest = this.#rest.slice(end + 4)
     if (this.#status === 101) this.#opened()
-  }
-}
-
-function frameOf(line: string): DaemonFrame | undefined {
-  try {
-    const frame: unknown = JSON.parse(line)
-    const typed = typeof frame === 'object' && frame !== null && 'type' in frame
-    return typed ? (frame as DaemonFrame) : undefined
-  } catch {
-    return undefined
   }
 }

@@ -1,3 +1,4 @@
+import type { RelayView } from '../api/session.ts'
 import type { ApprovalView, LeaseView, ProxyView, TaskPlaceView } from '../api/types.ts'
 import type { BrokerError } from '../errors.ts'
 import type { Home } from '../lib/home.ts'
@@ -28,6 +29,8 @@ export interface Issued {
   readonly variables: Secret<Readonly<Record<string, string>>>
   readonly proxy: ProxyView | null
   readonly place: TaskPlaceView | null
+  /** Of a server, in place of both. */
+  readonly relay: RelayView | null
 }
 
 export type TaskEnd = { readonly exitCode: number | null; readonly signal: string | null }
@@ -35,4 +38,9 @@ export type TaskEnd = { readonly exitCode: number | null; readonly signal: strin
 /** What became of the lease within `SESSION.confirmMs`. */
 export type Outcome =
   | { readonly confirmed: true; readonly lease: LeaseView; readonly elapsedMs: number }
-  | { readonly confirmed: false; readonly lease: LeaseView }
+  | {
+      readonly confirmed: false
+      readonly lease: LeaseView
+      /** Nobody was there to confirm it. */
+      readonly away: boolean
+    }

@@ -2,14 +2,14 @@ import { Flags } from '@oclif/core'
 import type { ApprovalList, ApprovalQuestion, ApprovalView } from '../api/types.ts'
 import { approvalRows, NO_APPROVALS } from '../cli/approval-text.ts'
 import { WATCHED_APPROVALS } from '../cli/approval-watch.ts'
-import { BrokerCommand } from '../cli/base-command.ts'
 import { follow } from '../cli/follow.ts'
 import { refuseInTask } from '../cli/inside-task.ts'
 import { pagesOf, printJsonList, printNewest } from '../cli/pages.ts'
+import { ServerCommand } from '../cli/server-command.ts'
 
 const PAGE = 200
 
-export default class Approvals extends BrokerCommand {
+export default class Approvals extends ServerCommand {
   static override summary = 'List what waits for a person to decide'
   static override description =
     'Operations that a template puts under approval are held until a person decides them, or until ten minutes are over. "broker approve ID" shows one in full and asks.'

@@ -4,14 +4,14 @@ import { approvalIdFrom } from '../cli/approval-id.ts'
 import { decidedText, questionText } from '../cli/approval-text.ts'
 import { askCode, requireApprover, requirePerson, requireUnlocked } from '../cli/approver.ts'
 import { optional } from '../cli/arguments.ts'
-import { BrokerCommand } from '../cli/base-command.ts'
 import { enroll } from '../cli/enrollment.ts'
 import { refuseInTask } from '../cli/inside-task.ts'
 import { askText } from '../cli/prompts.ts'
+import { ServerCommand } from '../cli/server-command.ts'
 import { lookOf, remark, visible } from '../cli/terminal.ts'
 import { BrokerError } from '../errors.ts'
 
-export default class Approve extends BrokerCommand {
+export default class Approve extends ServerCommand {
   static override summary = 'Allow one held request or waiting lease'
   static override description =
     'Shows who wants what, why, and what it would touch, then asks for a code of the enrolled authenticator app, or for a name to be typed where the template says so. The answer is taken from a terminal only. It holds for exactly this request, once, for ten minutes after it was made.'

@@ -3,10 +3,10 @@ import type { ApprovalQuestion } from '../api/types.ts'
 import { approvalIdFrom } from '../cli/approval-id.ts'
 import { decidedText } from '../cli/approval-text.ts'
 import { required } from '../cli/arguments.ts'
-import { BrokerCommand } from '../cli/base-command.ts'
 import { refuseInTask } from '../cli/inside-task.ts'
+import { ServerCommand } from '../cli/server-command.ts'
 
-export default class Deny extends BrokerCommand {
+export default class Deny extends ServerCommand {
   static override summary = 'Refuse one held request or waiting lease'
   static override description =
     'Needs no code and is never locked. It works on an approved one too, as long as it was not used. A denied request stays denied for its task.'

@@ -1,4 +1,4 @@
-import { BrokerCommand } from '../cli/base-command.ts'
+import { ServerCommand } from '../cli/server-command.ts'
 import { table } from '../cli/table.ts'
 import type { Look } from '../cli/terminal.ts'
 
@@ -6,7 +6,7 @@ interface Jwks {
   readonly keys: readonly Readonly<Record<string, unknown>>[]
 }
 
-export default class JwksCommand extends BrokerCommand {
+export default class JwksCommand extends ServerCommand {
   static override summary = 'Show the public keys that verify tokens of this broker'
   static override examples = ['broker jwks', 'broker jwks --json > jwks.json']
 

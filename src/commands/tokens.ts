@@ -1,14 +1,14 @@
 import { Flags } from '@oclif/core'
 import type { LeaseList, LeaseView } from '../api/types.ts'
-import { BrokerCommand } from '../cli/base-command.ts'
 import { follow } from '../cli/follow.ts'
 import { leaseRows, NO_TOKENS } from '../cli/lease-text.ts'
 import { WATCHED_LEASES } from '../cli/lease-watch.ts'
 import { pagesOf, printJsonList, printNewest } from '../cli/pages.ts'
+import { ServerCommand } from '../cli/server-command.ts'
 
 const PAGE = 200
 
-export default class Tokens extends BrokerCommand {
+export default class Tokens extends ServerCommand {
   static override summary = 'List which tokens are live, and who holds them'
   static override description =
     'Live means: it works, or it may still work. A grant that could not be revoked yet is listed as "possibly live until" or "stuck", with the reason. For what goes through the proxy of a lease the decisions are counted, and a key that is not the lease\'s own but was tried there is told. Inside a task, the task sees itself only.'

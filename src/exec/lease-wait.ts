@@ -4,12 +4,15 @@ import { spin } from './waiting.ts'
 /** What the person sees while the lease is not there yet: that we wait, or for whose decision. */
 export class LeaseWait {
   readonly #quiet: boolean
+  readonly #flag: string
   #clear: () => void
   #shown: string | undefined
   #over = false
 
-  constructor(quiet: boolean) {
+  /** `flag`: behind the command that a person is told to use. */
+  constructor(quiet: boolean, flag: string) {
     this.#quiet = quiet
+    this.#flag = flag
     this.#clear = spin('waiting for the lease', !quiet)
   }
 
@@ -20,7 +23,7 @@ export class LeaseWait {
     const { showPending } = await import('./rare.ts')
     if (this.#over) return
     this.#clear()
-    this.#clear = showPending(approval, this.#quiet)
+    this.#clear = showPending(approval, this.#quiet, this.#flag)
   }
 
   stop(): void {

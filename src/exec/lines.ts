@@ -18,10 +18,14 @@ export function leaseLine(lease: LeaseView): string {
     .join(' · ')
 }
 
-/** The line after it. Says `revoked` only of what was, and never of what merely expired. */
-export function outcomeLine(outcome: Outcome, now: Date): string {
+/**
+ * The line after it. Says `revoked` only of what was, and never of what merely expired. `flag`: of the server
+ * whose lease it is.
+ */
+export function outcomeLine(outcome: Outcome, now: Date, flag = ''): string {
   const { lease } = outcome
-  if (!outcome.confirmed) return `still revoking ${unfinished(lease)}: see broker tokens`
+  if (!outcome.confirmed && outcome.away && flag !== '') return unheardLine(lease, now)
+  if (!outcome.confirmed) return `still revoking ${unfinished(lease)}: see broker tokens${flag}`
   if (lease.state === 'expired') return `expired at ${clockTime(lease.expiresAt, now)}`
   const possible = lease.grants.filter(
     (grant) =>
@@ -35,6 +39,12 @@ export function outcomeLine(outcome: Outcome, now: Date): string {
         `${grant.name} possibly live until ${clockTime(grant.possiblyLiveUntil ?? '', now)}`,
     ),
   ].join(' · ')
+}
+
+/** Nobody has heard of the task's end: the server sees that we are gone, or the time runs out. */
+function unheardLine(lease: LeaseView, now: Date): string {
+  const until = clockTime(lease.expiresAt, now)
+  return `the server does not answer: lease ${lease.id} (${unfinished(lease)}) may stay live until ${until}`
 }
 
 /** `withCommand`: the command is ended too. */
@@ -57,10 +67,10 @@ const REASONS: Readonly<Record<string, string>> = {
 }
 
 /** One for each key that is not the lease's own and was tried at a provider. */
-export function foreignKeyLines(lease: LeaseView): string[] {
+export function foreignKeyLines(lease: LeaseView, flag = ''): string[] {
   // A daemon older than this version does not tell.
   const tried = lease.foreignCredentials ?? []
-  return tried.map((key) => `${foreignKeyText(key)}: broker audit show ${lease.id}`)
+  return tried.map((key) => `${foreignKeyText(key)}: broker audit show ${lease.id}${flag}`)
 }
 
 export function staysLine(lease: LeaseView, now: Date): string {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { callerOf } from '../client/caller.ts'
+import { type Caller, callerOf } from '../client/caller.ts'
 import { resolveHome } from '../lib/home.ts'
 import { refused } from './failure.ts'
 import { asksForHelp, parseExec } from './parse.ts'
@@ -24,13 +24,16 @@ async function statusOf(argv: readonly string[]): Promise<number> {
     const options = parseExec(argv)
     const env = { ...process.env }
     const home = resolveHome(env)
-    const place = {
-      env,
-      home,
-      caller: callerOf(home, env),
-      distFolder: __dirname,
-      cwd: process.cwd(),
+    const around = { env, home, distFolder: __dirname, cwd: process.cwd() }
+    const server = options.server ?? serverOfJob(env)
+    if (server !== undefined) {
+      const { remoteAt } = await import('./remote.ts')
+      const remote = await remoteAt(server, options, around)
+      const { command } = remote.options
+      if (command === undefined) throw new TypeError('a dry run that was not refused')
+      return await runTask(remote.options, command, { ...around, caller: NOBODY, remote })
     }
+    const place = { ...around, caller: callerOf(home, env) }
     if (options.dryRun || options.command === undefined) {
       const { dryRun } = await import('./rare.ts')
       return await dryRun(options, place)
@@ -41,6 +44,20 @@ async function statusOf(argv: readonly string[]): Promise<number> {
     sayError(told)
     return status
   }
+}
+
+/** Of a task of a CI job: its lease is of a server, and only there it can ask for more. */
+function serverOfJob(env: NodeJS.ProcessEnv): string | undefined {
+  return env['BROKER_HANDLE'] && !env['BROKER_SOCKET'] ? env['BROKER_SERVER'] : undefined
+}
+
+/** No daemon of this machine has anything to do with a lease of a server. */
+const NOBODY: Caller = {
+  socket: '',
+  inTask: true,
+  bearer: () => {
+    throw new TypeError('nobody is to be called here')
+  },
 }
 
 /** The rest of the CLI writes help; it reads `process.argv` itself. */

@@ -19,6 +19,10 @@ export interface ExecOptions {
   readonly untilTtl: boolean
   readonly dryRun: boolean
   readonly quiet: boolean
+  /** Of a `broker serve` elsewhere, which is asked instead of the daemon of this machine. */
+  readonly server: string | undefined
+  readonly subjectTokenFile: string | undefined
+  readonly caFile: string | undefined
   /** Undefined only with `--dry-run`. */
   readonly command: string | undefined
   readonly args: readonly string[]
@@ -31,11 +35,11 @@ export function asksForHelp(argv: readonly string[]): boolean {
   return own.includes('--help') || own.includes('-h')
 }
 
-/** Throws `usage` for what it does not understand, and refuses what this version cannot do. */
+/** Throws `usage` for what it does not understand. */
 export function parseExec(argv: readonly string[]): ExecOptions {
   const { given, command, args } = readFlags(argv)
   const one = (name: ExecFlagName) => given.get(name)?.[0]
-  refuseUnavailable(given)
+  refuseWithoutServer(given)
   const environment = one('env')
   if (environment === undefined) {
     throw usage(
@@ -60,6 +64,9 @@ export function parseExec(argv: readonly string[]): ExecOptions {
     untilTtl: given.has('until-ttl'),
     dryRun,
     quiet: given.has('quiet'),
+    server: one('server'),
+    subjectTokenFile: one('subject-token-file'),
+    caFile: one('ca-file'),
     command,
     args,
   }
@@ -108,12 +115,16 @@ function flagOf(word: string) {
   return { name: known, flag: EXEC_FLAGS[known] as ExecFlag, inline: match?.[2] }
 }
 
-/** What is not there yet is refused: ignoring a wish for more protection would be giving less. */
-function refuseUnavailable(given: Given): void {
-  if (!given.has('server')) return
-  throw new BrokerError('unsupported', '--server is not available in this version', {
-    hint: 'leave --server away',
-  })
+function refuseWithoutServer(given: Given): void {
+  if (given.get('subject-token-file')?.[0] === '-') {
+    throw usage(
+      '--subject-token-file cannot be "-"',
+      'standard input belongs to the command; name a file, or put the token into BROKER_ID_TOKEN',
+    )
+  }
+  // Inside a job's task the server is known without the flag.
+  if (given.has('server') || !given.has('subject-token-file')) return
+  throw usage('--subject-token-file needs --server', '--server URL of the broker that trusts it')
 }
 
 function ttlOf(text: string | undefined): number | undefined {

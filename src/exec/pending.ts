@@ -12,27 +12,33 @@ const USUAL_COLUMNS = 80
  * returned function erases; elsewhere, and with `--quiet`, it is said once: ten minutes without a word
  * would look like a hang, and nobody would know what to approve.
  */
-export function showPending(approval: ApprovalView, quiet: boolean): () => void {
+export function showPending(approval: ApprovalView, quiet: boolean, flag: string): () => void {
   const now = () => Date.now()
-  if (!quiet && isTerminal() && fitting(approval, now(), columns()) !== undefined) {
+  if (!quiet && isTerminal() && fitting(approval, now(), columns(), flag) !== undefined) {
     return drawLine(
       SECOND_MS,
-      () => fitting(approval, now(), columns()) ?? 'broker: waiting for approval',
+      () => fitting(approval, now(), columns(), flag) ?? 'broker: waiting for approval',
     )
   }
-  say(pendingLine(approval, now()))
+  say(pendingLine(approval, now(), flag))
   return () => {}
 }
 
-export function pendingLine(approval: ApprovalView, now: number): string {
+/** `flag`: behind the command. */
+export function pendingLine(approval: ApprovalView, now: number, flag = ''): string {
   const left = timeLeft(approval.lapsesAt, now)
-  return `waiting for approval ${approval.id} (${left} left): broker approve ${approval.id}`
+  return `waiting for approval ${approval.id} (${left} left): broker approve ${approval.id}${flag}`
 }
 
 /** As much of it as goes on one line: a longer one would wrap, and could not be drawn over. */
-export function fitting(approval: ApprovalView, now: number, columns: number): string | undefined {
-  const short = `waiting (${timeLeft(approval.lapsesAt, now)} left): broker approve ${approval.id}`
-  return [pendingLine(approval, now), short]
+export function fitting(
+  approval: ApprovalView,
+  now: number,
+  columns: number,
+  flag = '',
+): string | undefined {
+  const short = `waiting (${timeLeft(approval.lapsesAt, now)} left): broker approve ${approval.id}${flag}`
+  return [pendingLine(approval, now, flag), short]
     .map((line) => visible(`broker: ${line}`))
     .find((line) => line.length < columns)
 }

@@ -1,8 +1,8 @@
-import type { LeaseView } from '../api/types.ts'
-import { leaseAt } from '../client/lease-at.ts'
+import type { LeaseView, ProxyView } from '../api/types.ts'
 import { LeaseSession } from '../client/lease-session.ts'
+import { LocalEnd } from '../client/local-end.ts'
 import type { Issued, SessionPlace, TaskEnd } from '../client/session-terms.ts'
-import { type BrokerError, isBrokerError } from '../errors.ts'
+import { BrokerError, isBrokerError } from '../errors.ts'
 import { type Child, exitStatus, loadSpawn } from '../launch/child.ts'
 import { toolVariables } from '../launch/recipe/tool-places.ts'
 import { scrubEnvironment } from '../launch/scrub.ts'
@@ -14,6 +14,7 @@ import type { Fitted, Launch, WholeChild } from './launch.ts'
 import { LeaseWait } from './lease-wait.ts'
 import { endedEarlyLine, foreignKeyLines, leaseLine, outcomeLine, staysLine } from './lines.ts'
 import type { ExecOptions } from './parse.ts'
+import type { OpenRelay, Remote } from './remote-terms.ts'
 import { leaseRequest } from './request.ts'
 import { say, sayError } from './say.ts'
 import { shortfallLines, withShortfall } from './shortfall.ts'
@@ -27,6 +28,8 @@ const LAST_WORDS_MS = 2000
 
 export interface TaskPlace extends SessionPlace {
   readonly cwd: string
+  /** For a lease of a server elsewhere. */
+  readonly remote?: Remote
 }
 
 /**
@@ -66,6 +69,7 @@ class Task {
   #lease: LeaseView | undefined
   #wait: LeaseWait | undefined
   #proxied = false
+  #relay: OpenRelay | undefined
   #remarks: readonly string[] = []
   #tools: ToolFolder | undefined
   /** The command may not go on: nothing would end its access in time, or it has lost its proxy. */
@@ -84,7 +88,7 @@ class Task {
   }
 
   #newSession(): LeaseSession {
-    return new LeaseSession(this.#place, {
+    return new LeaseSession(this.#place.remote?.end ?? new LocalEnd(this.#place), {
       asked: () => this.#walls.look(this.#prepare()),
       pending: (approval) => this.#wait?.pending(approval),
       endedEarly: (lease) => this.#endedEarly(lease),
@@ -96,6 +100,8 @@ class Task {
   async begin(): Promise<Readonly<Record<string, string>>> {
     this.#signals.listen()
     const environment = await this.#bind().catch(async (error: unknown) => {
+      const { remote } = this.#place
+      if (remote) throw refused(remote.told(error))
       if (!isBrokerError(error) || error.code !== 'vault_locked') {
         throw refused(withShortfall(error, this.#walls.shortfall))
       }
@@ -113,7 +119,7 @@ class Task {
 
   async #bind(): Promise<Secret<Readonly<Record<string, string>>>> {
     const session = this.#session
-    const wait = new LeaseWait(this.#options.quiet)
+    const wait = new LeaseWait(this.#options.quiet, this.#at())
     this.#wait = wait
     try {
       // Walls may go up while the daemon is at work: what takes longest is begun first.
@@ -134,10 +140,11 @@ class Task {
 
   /** The provider's variables win over the caller's, and those of the proxy over all. */
   async #environment(issued: Issued): Promise<Secret<Readonly<Record<string, string>>>> {
-    const { place, proxy } = issued
+    const { place } = issued
     const tools = toolFolder(place, this.#place)
     this.#tools = tools
-    const variables = issued.variables.reveal()
+    const variables = this.#variables(issued)
+    const proxy = issued.proxy ?? (await this.#openRelay(issued))
     const plain = {
       ...this.#prepare(),
       ...toolVariables(tools.path, this.#options.pass),
@@ -161,7 +168,32 @@ class Task {
     this.#note([...remarks, ...raised])
     const java = this.#walls.level === 'confine'
     const options = { java, trust, folder }
-    return new Secret(proxiedEnvironment(proxy, environment, this.#place.cwd, options))
+    const proxied = proxiedEnvironment(proxy, environment, this.#place.cwd, options)
+    return new Secret(this.#relay?.direct(proxied) ?? proxied)
+  }
+
+  /** What the grants bring. A server's task finds the broker there, and no socket. */
+  #variables({ variables }: Issued): Readonly<Record<string, string>> {
+    const { remote } = this.#place
+    const granted = variables.reveal()
+    if (remote === undefined) return granted
+    const { BROKER_SOCKET: _, ...others } = granted
+    return { ...others, ...remote.variables }
+  }
+
+  /** The lease's proxy is at the server: the way to it begins at a port of ours. */
+  async #openRelay({ relay, lease, variables }: Issued): Promise<ProxyView | null> {
+    const { remote } = this.#place
+    if (remote === undefined || relay === null) return null
+    if (this.#options.untilTtl) throw notWithoutUs()
+    const handle = new Secret(variables.reveal()['BROKER_HANDLE'] ?? '')
+    this.#relay = await remote.openRelay(relay, lease, handle)
+    return this.#relay.proxy
+  }
+
+  /** Behind a command that a person is told to use. */
+  #at(): string {
+    return this.#place.remote?.flag ?? ''
   }
 
   #note(remarks: readonly string[]): void {
@@ -175,9 +207,17 @@ class Task {
 
   /** What can be done while the daemon is at work. */
   #prepare(): Readonly<Record<string, string>> {
-    this.#kept ??= scrubEnvironment(this.#place.env, this.#options).kept
+    this.#kept ??= this.#scrub()
     loadSpawn()
     return this.#kept
+  }
+
+  #scrub(): Readonly<Record<string, string>> {
+    const { env, remote } = this.#place
+    const { kept } = scrubEnvironment(env, this.#options)
+    if (remote === undefined) return kept
+    const entries = Object.entries(kept).filter(([name]) => !remote.withheld.includes(name))
+    return Object.fromEntries(entries)
   }
 
   async abandon(why: NotRun): Promise<never> {
@@ -209,14 +249,19 @@ class Task {
   async #end(how: TaskEnd): Promise<void> {
     if (this.#gone) {
       this.#walls.end().forEach(say)
+      const late = await this.#session.lastTry()
+      if (late) say(`lease ${late.id} is revoked`)
       return
     }
     const ended = this.#session.end(how, this.#signals.cut)
     this.#walls.end().forEach(say) // while the daemon revokes
     const outcome = await whileWaiting('revoking', !this.#options.quiet, ended)
     // Also with --quiet: somebody tried a key that nobody gave to this task.
-    foreignKeyLines(outcome.lease).forEach(say)
-    if (!this.#options.quiet) say(outcomeLine(outcome, new Date()))
+    foreignKeyLines(outcome.lease, this.#at()).forEach(say)
+    this.#relay?.close()
+    // What may stay live is said with --quiet too, where nobody else knows of it.
+    const unheard = !outcome.confirmed && outcome.away && this.#place.remote !== undefined
+    if (unheard || !this.#options.quiet) say(outcomeLine(outcome, new Date(), this.#at()))
   }
 
   async #detach(): Promise<void> {
@@ -224,7 +269,7 @@ class Task {
     try {
       const lease = await this.#session.detach()
       this.#tools?.leaveUntil(new Date(lease.expiresAt))
-      if (this.#proxied) await this.#sayForeignKeys(lease.id)
+      if (this.#proxied) await this.#sayForeignKeys()
       if (!this.#options.quiet) say(staysLine(lease, new Date()))
     } catch (error) {
       sayError(refused(error).error)
@@ -232,8 +277,8 @@ class Task {
     }
   }
 
-  async #sayForeignKeys(id: string): Promise<void> {
-    const lease = await leaseAt(this.#place.caller, id)
+  async #sayForeignKeys(): Promise<void> {
+    const lease = await this.#session.leaseNow()
     if (lease) foreignKeyLines(lease).forEach(say)
   }
 
@@ -263,4 +308,15 @@ class Task {
     child.kill('SIGTERM')
     setTimeout(() => child.kill('SIGKILL'), LAST_WORDS_MS).unref()
   }
+}
+
+/** Its proxy is reached by way of this process. */
+function notWithoutUs(): BrokerError {
+  return new BrokerError(
+    'unsupported',
+    '--until-ttl does not go with a proxied lease of a server',
+    {
+      hint: 'leave --until-ttl away; or take a template without proxied grants and without an egress list',
+    },
+  )
 }

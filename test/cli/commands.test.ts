@@ -750,7 +750,9 @@ describe('output', () => {
 interface Described {
   readonly summary?: string
   readonly examples?: readonly string[]
-  readonly flags: Readonly<Record<string, { readonly description?: string }>>
+  readonly flags: Readonly<
+    Record<string, { readonly description?: string; readonly summary?: string }>
+  >
   readonly args: Readonly<Record<string, { readonly description?: string }>>
 }
 
@@ -779,12 +781,15 @@ describe('every command', () => {
       'exec',
       'jwks',
       'revoke',
+      'serve',
       'template:apply',
       'template:check',
       'template:diff',
       'template:init',
       'template:list',
       'template:show',
+      'template:test',
+      'token',
       'tokens',
     ])
   })
@@ -796,10 +801,26 @@ describe('every command', () => {
       expect(example).toContain(`broker ${id.replaceAll(':', ' ')}`)
     }
     const named = [...Object.entries(command.flags), ...Object.entries(command.args)]
-    for (const [name, { description }] of named) expect(description, name).toMatch(/\S/)
-    expect('json' in command.flags).toBe(!['exec', 'daemon:run'].includes(id))
-    for (const name of Object.keys(command.flags)) {
-      expect(name).not.toMatch(/^(?:secret|token|password|passphrase|key)$/)
+    for (const [name, words] of named) {
+      expect('summary' in words ? words.summary : words.description, name).toMatch(/\S/)
     }
+    expect('json' in command.flags).toBe(!['exec', 'daemon:run', 'serve'].includes(id))
+    for (const name of Object.keys(command.flags)) {
+      expect(name).not.toMatch(/^(?:secret|token|password|passphrase|key|operator-key)$/)
+    }
+  })
+
+  test('that makes sense at a server takes --server, and no other', () => {
+    const far = commands.filter(([, { flags }]) => 'server' in flags).map(([id]) => id)
+    const audit = ['audit:list', 'audit:show', 'audit:verify']
+    const template = ['apply', 'check', 'diff', 'list', 'show', 'test'].map(
+      (id) => `template:${id}`,
+    )
+    expect(far).toEqual(
+      ['approvals', 'approve', ...audit, 'deny', 'exec', 'jwks', 'revoke', ...template].concat([
+        'token',
+        'tokens',
+      ]),
+    )
   })
 })

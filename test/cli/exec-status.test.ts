@@ -45,9 +45,9 @@ describe('what is refused before anything runs', () => {
       says: '--isolation cannot be "total"',
     },
     {
-      name: 'another server',
+      name: 'a server outside of a CI job',
       args: ['--env', 'staging', '--server', 'https://x.example', '--', 'true'],
-      says: '--server is not available',
+      says: 'this is no CI job whose identity is known',
     },
     {
       name: 'a value given to --pass',

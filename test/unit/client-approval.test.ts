@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LeaseSession } from '../../src/client/lease-session.ts'
+import { LocalEnd } from '../../src/client/local-end.ts'
 import type { BrokerError } from '../../src/errors.ts'
 import { APPROVAL_ID, approval, FakeDaemon, LEASE } from './client-fake-daemon.ts'
 
@@ -15,7 +16,7 @@ afterEach(() => {
 })
 
 function session(pending: (id: string) => void = () => {}) {
-  return new LeaseSession(fake.place(), {
+  return new LeaseSession(new LocalEnd(fake.place()), {
     asked: () => {},
     pending: (wanted) => pending(wanted.id),
     endedEarly: () => {},

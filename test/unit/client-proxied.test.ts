@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { LeaseView } from '../../src/api/types.ts'
 import { LeaseSession } from '../../src/client/lease-session.ts'
+import { LocalEnd } from '../../src/client/local-end.ts'
 import type { SessionEvents } from '../../src/client/session-terms.ts'
 import { FakeDaemon, LEASE } from './client-fake-daemon.ts'
 
@@ -12,7 +13,7 @@ async function held(proxied: boolean, events: Partial<SessionEvents> = {}) {
     if (frame.type === 'request') send(fake.grant(proxied ? fake.proxy() : null))
     else fake.usual(frame, send)
   }
-  const mine = new LeaseSession(fake.place(), {
+  const mine = new LeaseSession(new LocalEnd(fake.place()), {
     asked: () => {},
     pending: () => {},
     endedEarly: () => {},

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { LeaseView } from '../../src/api/types.ts'
 import { LeaseSession } from '../../src/client/lease-session.ts'
+import { LocalEnd } from '../../src/client/local-end.ts'
 import type { SessionEvents } from '../../src/client/session-terms.ts'
 import type { BrokerError } from '../../src/errors.ts'
 import { parseExec } from '../../src/exec/parse.ts'
@@ -12,7 +13,7 @@ import { FakeDaemon, LEASE } from './client-fake-daemon.ts'
 let fake: FakeDaemon
 
 function session(events: Partial<SessionEvents> = {}, env: NodeJS.ProcessEnv = {}) {
-  return new LeaseSession(fake.place(env), {
+  return new LeaseSession(new LocalEnd(fake.place(env)), {
     asked: () => {},
     pending: () => {},
     endedEarly: () => {},

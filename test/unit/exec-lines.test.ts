@@ -66,7 +66,7 @@ describe('the lines of exec', () => {
       grant('api'),
       grant('s3', { state: 'stuck' }),
     ]
-    expect(outcomeLine({ confirmed: false, lease: lease(grants) }, now)).toBe(
+    expect(outcomeLine({ confirmed: false, lease: lease(grants), away: false }, now)).toBe(
       'still revoking db (connection refused), s3: see broker tokens',
     )
   })

@@ -1,13 +1,13 @@
 import { Flags } from '@oclif/core'
 import type { AuditEntryView, AuditList as Page } from '../../api/types.ts'
 import { entryRows, NO_ENTRIES } from '../../cli/audit-text.ts'
-import { BrokerCommand } from '../../cli/base-command.ts'
 import { pagesOf, printJsonList } from '../../cli/pages.ts'
+import { ServerCommand } from '../../cli/server-command.ts'
 import { print } from '../../cli/terminal.ts'
 import { BrokerError } from '../../errors.ts'
 import { parseDuration } from '../../lib/duration.ts'
 
-export default class AuditList extends BrokerCommand {
+export default class AuditList extends ServerCommand {
   static override summary = 'List what was issued, to whom, and when it ended'
   static override description = 'Oldest first. The entries hold no secrets.'
   static override examples = [

@@ -1,10 +1,10 @@
 import type { AuditEntryView, AuditList, LeaseView } from '../../api/types.ts'
 import { required } from '../../cli/arguments.ts'
 import { historyText } from '../../cli/audit-text.ts'
-import { BrokerCommand } from '../../cli/base-command.ts'
 import { pagesOf } from '../../cli/pages.ts'
+import { ServerCommand } from '../../cli/server-command.ts'
 
-export default class AuditShow extends BrokerCommand {
+export default class AuditShow extends ServerCommand {
   static override summary = 'Show one lease from its request to its end'
   static override examples = ['broker audit show lse_01k9x2m4v7e8r5t6y7n8p9q0a1']
   static override args = {

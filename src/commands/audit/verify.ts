@@ -1,8 +1,8 @@
 import type { AuditVerdict } from '../../api/types.ts'
 import { verdictText } from '../../cli/audit-text.ts'
-import { BrokerCommand } from '../../cli/base-command.ts'
+import { ServerCommand } from '../../cli/server-command.ts'
 
-export default class AuditVerify extends BrokerCommand {
+export default class AuditVerify extends ServerCommand {
   static override summary = 'Check that no audit entry was edited, removed, inserted or cut off'
   static override description = 'Exit code 1 when one was; the first bad entry is named.'
   static override examples = ['broker audit verify && echo intact']

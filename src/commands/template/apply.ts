@@ -1,16 +1,16 @@
 import { Flags } from '@oclif/core'
 import type { ApplyResult, CheckResult } from '../../api/types.ts'
 import { required } from '../../cli/arguments.ts'
-import { BrokerCommand } from '../../cli/base-command.ts'
 import { readText } from '../../cli/input.ts'
 import { Interrupted } from '../../cli/interrupted.ts'
 import { askYesNo, canAsk } from '../../cli/prompts.ts'
+import { ServerCommand } from '../../cli/server-command.ts'
 import { requireValid } from '../../cli/template-issues.ts'
 import { applyText, changeLines, issueLines } from '../../cli/template-text.ts'
 import { lookOf, remark } from '../../cli/terminal.ts'
 import { BrokerError } from '../../errors.ts'
 
-export default class TemplateApply extends BrokerCommand {
+export default class TemplateApply extends ServerCommand {
   static override summary = 'Make a broker.yaml take effect, after showing what changes'
   static override description =
     'Shows the change in meaning, what becomes possible first, and asks. Refused when another version was applied in between. Leases that exist keep the version they were issued under.'

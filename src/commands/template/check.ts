@@ -1,10 +1,10 @@
 import type { CheckResult } from '../../api/types.ts'
 import { required } from '../../cli/arguments.ts'
-import { BrokerCommand } from '../../cli/base-command.ts'
 import { readText } from '../../cli/input.ts'
+import { ServerCommand } from '../../cli/server-command.ts'
 import { checkText } from '../../cli/template-text.ts'
 
-export default class TemplateCheck extends BrokerCommand {
+export default class TemplateCheck extends ServerCommand {
   static override summary = 'Check a broker.yaml without applying it'
   static override description =
     'Prints FILE:LINE:COLUMN for each finding. Exit code 1 when there are errors; warnings alone are 0.'

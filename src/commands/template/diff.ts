@@ -1,11 +1,11 @@
 import type { CheckResult } from '../../api/types.ts'
 import { required } from '../../cli/arguments.ts'
-import { BrokerCommand } from '../../cli/base-command.ts'
 import { readText } from '../../cli/input.ts'
+import { ServerCommand } from '../../cli/server-command.ts'
 import { requireValid } from '../../cli/template-issues.ts'
 import { diffText } from '../../cli/template-text.ts'
 
-export default class TemplateDiff extends BrokerCommand {
+export default class TemplateDiff extends ServerCommand {
   static override summary = 'Show what a broker.yaml would change in meaning'
   static override description =
     'Compares with what is applied now: + becomes possible, − is possible no more, · neither. Exit code 1 when the file has errors.'

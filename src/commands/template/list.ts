@@ -1,8 +1,8 @@
 import type { TemplateList as List } from '../../api/types.ts'
-import { BrokerCommand } from '../../cli/base-command.ts'
+import { ServerCommand } from '../../cli/server-command.ts'
 import { templateRows } from '../../cli/template-text.ts'
 
-export default class TemplateList extends BrokerCommand {
+export default class TemplateList extends ServerCommand {
   static override summary = 'List the templates that are in effect'
   static override examples = ['broker template list', 'broker template list --json']
 

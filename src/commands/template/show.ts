@@ -1,9 +1,9 @@
 import type { TemplateDetail } from '../../api/types.ts'
 import { required } from '../../cli/arguments.ts'
-import { BrokerCommand } from '../../cli/base-command.ts'
+import { ServerCommand } from '../../cli/server-command.ts'
 import { templateText } from '../../cli/template-text.ts'
 
-export default class TemplateShow extends BrokerCommand {
+export default class TemplateShow extends ServerCommand {
   static override summary = 'Show one template as it is in effect'
   static override examples = ['broker template show staging-dev']
   static override args = {
