@@ -7,6 +7,7 @@ import type { Lease } from '../core/lease.ts'
 import { certificatesIn, javaTrustStore, trustStoreBeside } from '../lib/java-trust-store.ts'
 import type { OwnPorts } from '../proxy/addresses.ts'
 import type { Listener } from '../proxy/listener.ts'
+import { SpareAuthority } from './spare-authority.ts'
 import {
   assertSocketPath,
   type HeldFolder,
@@ -33,10 +34,12 @@ export class Proxies {
   readonly #closing = new Set<Promise<void>>()
   #engine: Promise<Engine> | null = null
   #ports: OwnPorts | null = null
+  readonly #spare: SpareAuthority
 
   constructor(folders: TaskFolders, log: Log) {
     this.#folders = folders
     this.#log = log
+    this.#spare = new SpareAuthority(createAuthority, Date.now, log)
   }
 
   async open(order: ProxyOrder): Promise<OpenProxy> {
@@ -62,6 +65,7 @@ export class Proxies {
     openListener: Engine['openListener'],
   ): Promise<Listener> {
     const path = proxySocketIn(folder)
+    const authority = this.#spare.take(order.notAfter)
     if (order.confined) assertSocketPath(path)
     // The CA is good for any name (no `hosts`): a connection stored later adds hosts to those that are
     // judged, and the refusal of a wrong server name has to be readable inside TLS.
@@ -72,6 +76,7 @@ export class Proxies {
       notAfter: new Date(order.notAfter),
       privateNetworks: order.privateNetworks,
       ...(this.#ports && { ownPorts: this.#ports }),
+      ...(authority && { authority }),
       limits: { judgeMs: order.judgeMs },
     })
   }
@@ -79,6 +84,7 @@ export class Proxies {
   /** The engine is large: loaded with the first proxied lease, or when there is time. */
   preload(): Promise<Engine> {
     this.#engine ??= loadEngine()
+    this.#spare.refill()
     return this.#engine
   }
 
@@ -103,6 +109,7 @@ export class Proxies {
 
   /** Cuts everything, and writes down what was still to be written. */
   async close(): Promise<void> {
+    this.#spare.close()
     for (const lease of [...this.#open.keys()]) this.#close(lease)
     await Promise.all(this.#closing)
   }
@@ -142,4 +149,9 @@ async function loadEngine(): Promise<Engine> {
   const { publicRoots } = await import('../proxy/roots.ts')
   publicRoots()
   return import('../proxy/listener.ts')
+}
+
+async function createAuthority(name: string, now: Date, notAfter: Date) {
+  const { CertificateAuthority } = await import('../proxy/certificates.ts')
+  return CertificateAuthority.create(name, now, notAfter)
 }

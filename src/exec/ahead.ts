@@ -26,8 +26,8 @@ export interface Ahead {
    * environment. Throws `internal`.
    */
   fill(held: Held, ways: WaysOut): Pick<IsolationPlan, 'relays' | 'variables'>
-  /** Takes down what was not used, and removes the folder. */
-  close(): void
+  /** Takes down what was not used, and removes the folder when it is down. Never rejects. */
+  close(): Promise<void>
 }
 
 /**
@@ -64,8 +64,9 @@ export function openAhead(
       relays: filled(folder, held, ways),
       variables: taskVariables({ ...facts, environment: held.environment }),
     }),
-    close: () => {
-      standing.close()
+    close: async () => {
+      // Not before: bubblewrap would complain of what it does not find any more, on the person's terminal.
+      await standing.close()
       made.remove()
     },
   }

@@ -82,10 +82,10 @@ export class Standing {
     return child
   }
 
-  /** Takes it down, if nothing was run in it. May be repeated. */
-  close(): void {
+  /** Takes it down, if nothing was run in it, and resolves when it is gone. May be repeated. */
+  async close(): Promise<void> {
     this.#watch.close()
-    if (this.#child === undefined) this.#opened.close()
+    if (this.#child === undefined) await this.#opened.close()
   }
 
   /** What the person should know of it, in lines. */

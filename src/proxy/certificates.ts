@@ -44,7 +44,7 @@ export class CertificateAuthority {
   readonly #keys: webcrypto.CryptoKeyPair
   readonly #leafKeys: webcrypto.CryptoKeyPair
   readonly #leafKey: Secret
-  readonly #notAfter: Date
+  #notAfter: Date
   readonly #leaves = new Map<string, Promise<Leaf>>()
 
   private constructor(
@@ -96,6 +96,16 @@ export class CertificateAuthority {
       pemOf('PRIVATE KEY', pkcs8),
       notAfter,
     )
+  }
+
+  /** When its own certificate lapses. */
+  get notAfter(): Date {
+    return this.#certificate.notAfter
+  }
+
+  /** For one that was made ahead: no leaf is good after this. Before the first leaf. */
+  limitLeaves(notAfter: Date): void {
+    if (notAfter < this.#notAfter) this.#notAfter = notAfter
   }
 
   /** The CA certificate, PEM. */

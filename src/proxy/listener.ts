@@ -30,6 +30,8 @@ export interface ListenerOptions {
    * A refusal inside TLS for any other name cannot be read either.
    */
   readonly hosts?: readonly string[]
+  /** Made ahead for whichever lease comes next, and for this one alone from now on; else one is made. */
+  readonly authority?: CertificateAuthority
   /** Shared by all listeners of a process, so that none is reached through another. */
   readonly ownPorts?: OwnPorts
   /** False: no private network is reached but where the gate says so. */
@@ -66,7 +68,9 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const limits = { ...LIMITS, ...options.limits }
   const own = options.ownPorts ?? new OwnPorts()
   const { lease, notAfter, hosts, privateNetworks = true } = options
-  const authority = await CertificateAuthority.create(lease, new Date(), notAfter, hosts)
+  const authority =
+    options.authority ?? (await CertificateAuthority.create(lease, new Date(), notAfter, hosts))
+  authority.limitLeaves(notAfter)
   const sockets = new Sockets()
   const resolve = options.resolve ?? resolveName
   const dialer = createDialer({

@@ -1,7 +1,11 @@
+import { constants } from 'node:fs'
 import { posix } from 'node:path'
 import type { Entry, FileView } from '../../src/launch/isolate/file-view.ts'
 
 type Node = { readonly text: string; readonly mode: number } | { readonly link: string } | 'socket'
+
+const { S_IFREG, S_IFDIR, S_IFLNK, S_IFSOCK, S_IFIFO } = constants
+const TYPES = { file: S_IFREG, folder: S_IFDIR, link: S_IFLNK, socket: S_IFSOCK, other: S_IFIFO }
 
 /** A machine's files without the machine: path → text, `-> target`, or `socket:`; folders come by themselves. */
 export function fakeFiles(
@@ -72,6 +76,9 @@ export function fakeFiles(
         : undefined
     },
     list,
-    names: (path) => list(path).map(({ name }) => name),
+    bits: (path) => {
+      const found = entry(path)
+      return found && TYPES[found.kind] | found.mode
+    },
   }
 }

@@ -33,8 +33,8 @@ export interface FileView {
   /** Without any link in it; `undefined` if it leads nowhere. */
   real(path: string): string | undefined
   list(path: string): readonly { readonly name: string; readonly kind: Kind }[]
-  /** As `list`, in half the time: for those that look at each of them anyway. */
-  names(path: string): readonly string[]
+  /** Type and permissions as stat(2) has them in `st_mode`: a third of the cost of `entry`. */
+  bits(path: string): number | undefined
   /** The first 256 KiB of a plain file. */
   text(path: string): string | undefined
 }
@@ -69,7 +69,7 @@ export const hostFiles: FileView = {
         kind: kindOf(entry),
       })),
     ) ?? [],
-  names: (path) => attempt(() => readdirSync(path)) ?? [],
+  bits: (path) => attempt(() => lstatSync(path, { throwIfNoEntry: false })?.mode),
   text: (path) => attempt(() => start(path)),
 }
 

@@ -10,7 +10,7 @@ export function rememberedFiles(files: FileView): FileView {
     target: once(files.target),
     real: once(files.real),
     list: once(files.list),
-    names: once(files.names),
+    bits: files.bits, // of thousands of files, each asked for once
     text: once(files.text),
   }
 }

@@ -20,8 +20,8 @@ export interface Opened {
    * place of the plan's.
    */
   run(order: InsideOrder, variables?: IsolationPlan['variables']): Promise<Child>
-  /** Takes it all down again. */
-  close(): void
+  /** Takes it all down again. Resolves when bubblewrap is gone: until then it may look for its files. */
+  close(): Promise<unknown>
 }
 
 /** bubblewrap, waiting for its plan. */
@@ -63,8 +63,9 @@ export function beginInside(bubblewrap: string, machine: string, terms: InsideTe
   })
   const failed = new Promise<Error>((resolve) => child.once('error', resolve))
   const answer = child.pid === undefined ? Promise.resolve('') : answerOf(child)
-  const close = () => {
+  const close = async () => {
     child.kill('SIGKILL')
+    if (child.pid !== undefined) await ended
   }
   const run = async (order: InsideOrder): Promise<Child> => {
     if (child.pid === undefined) throw await failed

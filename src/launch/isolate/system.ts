@@ -1,3 +1,4 @@
+import { constants } from 'node:fs'
 import type { FileView } from './file-view.ts'
 import { fresh, type Mount, readOnly } from './mounts.ts'
 import { isWithin } from './paths.ts'
@@ -44,14 +45,16 @@ export function etcMasks(files: FileView, uid: number, empty: string): Mount[] {
   if (uid !== 0) return []
   const found: Mount[] = []
   const look = (path: string, depth: number) => {
-    const entry = files.entry(path)
-    if (entry === undefined || entry.kind === 'link') return
+    const bits = files.bits(path)
+    if (bits === undefined) return
     const secret = system.etcSecrets.includes(path)
-    if (entry.kind !== 'folder') {
-      if (secret || (entry.mode & 0o004) === 0) found.push(readOnly(path, empty))
-    } else if (secret || (entry.mode & 0o001) === 0) found.push(fresh(path))
+    if ((bits & constants.S_IFMT) !== constants.S_IFDIR) {
+      if (secret || (bits & 0o004) === 0) found.push(readOnly(path, empty))
+    } else if (secret || (bits & 0o001) === 0) found.push(fresh(path))
     else if (depth < DEEPEST_OF_ETC) {
-      for (const name of files.names(path)) look(`${path}/${name}`, depth + 1)
+      for (const { name, kind } of files.list(path)) {
+        if (kind !== 'link') look(`${path}/${name}`, depth + 1)
+      }
     }
   }
   look('/etc', 0)
