@@ -178,10 +178,14 @@ var LOOPBACK = /* @__PURE__ */ new Set(["localhost", "127.0.0.1", "[::1]"]);
 function serverAt(text, ca) {
   const url = URL.canParse(text) ? new URL(text) : void 0;
   const plain2 = url?.protocol === "http:" && LOOPBACK.has(url.hostname);
-  if (!url || !(url.protocol === "https:" || plain2) || url.username || url.search || url.hash) {
-    throw new BrokerError("usage", `"${text.slice(0, 200)}" is not the address of a server`, {
-      hint: "give it as https://HOST or https://HOST:PORT"
-    });
+  const hint = `give it as https://HOST or https://HOST:PORT${url?.protocol === "http:" ? "; http:// is for a server on this machine alone" : ""}`;
+  if (url?.username || url?.password) {
+    const message = "a URL with a user or a password is not the address of a server";
+    throw new BrokerError("usage", message, { hint });
+  }
+  if (!url || !(url.protocol === "https:" || plain2) || url.search || url.hash) {
+    const message = `"${text.slice(0, 200)}" is not the address of a server`;
+    throw new BrokerError("usage", message, { hint });
   }
   const path = url.pathname.replace(/\/+$/, "");
   return { url: `${url.origin}${path}`, ...ca !== void 0 && { ca } };
@@ -216,7 +220,10 @@ function connection(server, secure, env) {
   if (!secure) return { agent: false };
   const { Agent } = process.getBuiltinModule("node:https");
   const agent = new Agent({ proxyEnv: { ...env } });
-  return { agent, ...server.ca !== void 0 && { ca: server.ca } };
+  return { agent, ...trustIn(server) };
+}
+function trustIn({ ca }) {
+  return { rejectUnauthorized: true, ...ca !== void 0 && { ca } };
 }
 function headersOf(call, payload) {
   const type = call.form ? "application/x-www-form-urlencoded" : "application/json";
@@ -549,11 +556,20 @@ function meaningOf(error, description, status) {
 function requestMeaning(description) {
   if (/not accepted/.test(description)) return NOT_ACCEPTED;
   if (/used already/.test(description)) return REPLAYED;
+  const said = SAID.find(({ of }) => of.test(description));
+  if (said) return { code: "invalid_request", hint: said.hint };
   return {
     code: "invalid_request",
     hint: "an admin sees the reason: broker audit list --server SERVER"
   };
 }
+var SAID = [
+  {
+    of: /live lease/,
+    hint: "end that one first (broker revoke), or use it; a new attempt of the job is a run of its own"
+  },
+  { of: /allows at most/, hint: "ask for less with --ttl" }
+];
 function passing(description, status) {
   const hint = "try again in a minute; if it stays so, the log of the server says more";
   if (status === 429) return { code: "rate_limited", hint };

@@ -37,13 +37,18 @@ export function beginLease({ caller, request, reason, choice }: Asked, id: Lease
     environment: choice.environment.name,
     template: { name: choice.template.name, version: choice.version, sha256: choice.sha256 },
     principal: principalOf(caller),
-    actor: { command: request.actor?.command ?? null, pid: request.actor?.pid ?? null },
+    actor: actorOf(request),
     reason,
     parent: caller.kind === 'lease' ? caller.lease.id : null,
     run: runOf(caller),
     issuedAt: now,
     deliveredAt: null,
   } satisfies Partial<Lease>
+}
+
+/** Of a stranger's words only what an audit entry can hold: half a character is none. */
+function actorOf({ actor }: IssueRequest): Actor {
+  return { command: actor?.command?.toWellFormed() ?? null, pid: actor?.pid ?? null }
 }
 
 /** What is asked for from inside belongs to the same run, and is not counted: it ends with the task. */

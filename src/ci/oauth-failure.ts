@@ -75,11 +75,22 @@ function meaningOf(error: string, description: string, status: number): Meaning 
 function requestMeaning(description: string): Meaning {
   if (/not accepted/.test(description)) return NOT_ACCEPTED
   if (/used already/.test(description)) return REPLAYED
+  const said = SAID.find(({ of }) => of.test(description))
+  if (said) return { code: 'invalid_request', hint: said.hint }
   return {
     code: 'invalid_request',
     hint: 'an admin sees the reason: broker audit list --server SERVER',
   }
 }
+
+/** Where the description says it all, and the job itself can do something about it. */
+const SAID: readonly { readonly of: RegExp; readonly hint: string }[] = [
+  {
+    of: /live lease/,
+    hint: 'end that one first (broker revoke), or use it; a new attempt of the job is a run of its own',
+  },
+  { of: /allows at most/, hint: 'ask for less with --ttl' },
+]
 
 /** It was asked again already, as long as that was worth while. */
 function passing(description: string, status: number): Meaning {

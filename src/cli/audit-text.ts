@@ -6,17 +6,42 @@ import { type Look, paint, visible } from './terminal.ts'
 
 export const NO_ENTRIES: readonly string[] = ['no audit entries']
 
-/** `seq  time  type  lease  key=value …`, a line an entry; cut at the edge of a terminal. */
+/**
+ * `seq  time  type  lease  key=value …`, a line an entry. On a terminal without what is null and cut at the
+ * edge; but why something was refused stands whole below it: to find that out is what people come for.
+ */
 export function entryRows(entries: readonly AuditEntryView[], look: Look, now: number): string[] {
-  return entries.map((entry) => {
+  return entries.flatMap((entry) => {
+    if (look.terminal) return terminalRows(entry, look, now)
     const fields = [String(entry.seq), entry.at, entry.type, entry.lease ?? '-', flat(entry.data)]
-    if (!look.terminal) return fields.map(visible).join('\t')
-    const [seq = '', , type = '', lease = '', data = ''] = fields.map(visible)
-    const at = paint(look, 'dim', visible(clock(entry.at, now)))
-    const place = `${type.padEnd(15)}  ${lease.padEnd(30)}`
-    const used = 6 + 2 + visible(clock(entry.at, now)).length + 2 + place.length + 2
-    return `${seq.padStart(6)}  ${at}  ${place}  ${cut(data, look.columns - used)}`.trimEnd()
+    return [fields.map(visible).join('\t')]
   })
+}
+
+function terminalRows(entry: AuditEntryView, look: Look, now: number): string[] {
+  const { seq, type, lease } = entry
+  const at = visible(clock(entry.at, now))
+  const start = `${String(seq).padStart(6)}  ${paint(look, 'dim', at)}  ${visible(type).padEnd(16)}`
+  const place = `  ${visible(lease ?? '-').padEnd(30)}  `
+  const data = visible(flat(toldFirst(entry.data)))
+  if (!type.endsWith('.refused')) {
+    const used = 6 + 2 + at.length + 2 + Math.max(visible(type).length, 16) + place.length
+    return [`${start}${place}${cut(data, look.columns - used)}`.trimEnd()]
+  }
+  return [`${start}${place}`.trimEnd(), `${' '.repeat(8)}${data}`.trimEnd()]
+}
+
+/** The reason before what it is the reason of. */
+function toldFirst({ reason = null, message = null, ...rest }: JsonObject): JsonObject {
+  return withoutNulls({ reason, message, ...rest })
+}
+
+function withoutNulls(data: JsonObject): JsonObject {
+  return Object.fromEntries(
+    Object.entries(data)
+      .filter(([, value]) => value !== null)
+      .map(([key, value]) => [key, isObject(value) ? withoutNulls(value) : value]),
+  )
 }
 
 function cut(text: string, room: number): string {

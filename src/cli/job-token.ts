@@ -44,7 +44,10 @@ function interruption(quiet: boolean): AbortSignal {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     const exit = 128 + constants.signals[signal]
     process.once(signal, () => {
-      if (!quiet) remark([`broker: ${signal}, what was issued is given back`])
+      if (!quiet)
+        remark([
+          `broker: ${signal}, what was issued is given back; once more leaves that to the server`,
+        ])
       stop.abort(new Interrupted('interrupted', exit))
     })
   }

@@ -5,7 +5,8 @@ import { type Look, paint, visible } from './terminal.ts'
 export function testText({ rules, admitted }: TestResult, look: Look): string[] {
   if (rules.length === 0) return ['no template has an oidc rule under who: no token is let in']
   const where = admitted.map(
-    ({ environment, templates }) => `${visible(environment)}: ${visible(templates.join(', '))}`,
+    ({ environment, templates }) =>
+      `environment ${visible(environment)}, by template ${visible(templates.join(', '))}`,
   )
   return [
     ...rules.map((rule) => ruleLine(rule, look)),

@@ -5,7 +5,7 @@ import { BrokerError } from '../errors.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Environment } from './caller.ts'
 import { errorFrom } from './failure.ts'
-import type { Server } from './server.ts'
+import { type Server, trustIn } from './server.ts'
 import { notABroker, whyUnreachable } from './server-failure.ts'
 
 export interface UpgradeCall {
@@ -40,7 +40,9 @@ export function upgraderTo(server: Server, env: Environment): Upgrade {
   const secure = server.url.startsWith('https:')
   const { Agent } = process.getBuiltinModule(secure ? 'node:https' : 'node:http')
   // One for all of them, for the TLS sessions that it remembers. `proxyEnv`: Node 24.5 and later.
-  const agent = new Agent({ proxyEnv: { ...env } } as ConstructorParameters<typeof Agent>[0])
+  // Without TLS a proxy would be shown the token; and this machine is reached without one.
+  const proxies = secure ? { proxyEnv: { ...env } } : {}
+  const agent = new Agent(proxies as ConstructorParameters<typeof Agent>[0])
   return (call) => upgradeAt(server, call, agent)
 }
 
@@ -53,7 +55,7 @@ function upgradeAt(server: Server, call: UpgradeCall, agent: Agent): Promise<Upg
     const sent: ClientRequest = request(url, {
       method: 'POST',
       agent,
-      ...(server.ca !== undefined && { ca: server.ca }),
+      ...trustIn(server),
       // A half that has ended leaves the other one open.
       allowHalfOpen: true,
       headers: {

@@ -36,16 +36,22 @@ const LONGEST_ANSWER = 64 * 1024 * 1024
 const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /**
- * Reads `--server`. Throws `usage` for what is no https URL; plain http is taken on this machine alone, since
+ * Reads `--server`. Throws `usage` for what is no https URL, quoting no password; plain http is taken on this machine alone, since
  * everything that is sent there is a secret.
  */
 export function serverAt(text: string, ca?: string): Server {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const plain = url?.protocol === 'http:' && LOOPBACK.has(url.hostname)
-  if (!url || !(url.protocol === 'https:' || plain) || url.username || url.search || url.hash) {
-    throw new BrokerError('usage', `"${text.slice(0, 200)}" is not the address of a server`, {
-      hint: 'give it as https://HOST or https://HOST:PORT',
-    })
+  const hint = `give it as https://HOST or https://HOST:PORT${
+    url?.protocol === 'http:' ? '; http:// is for a server on this machine alone' : ''
+  }`
+  if (url?.username || url?.password) {
+    const message = 'a URL with a user or a password is not the address of a server'
+    throw new BrokerError('usage', message, { hint })
+  }
+  if (!url || !(url.protocol === 'https:' || plain) || url.search || url.hash) {
+    const message = `"${text.slice(0, 200)}" is not the address of a server`
+    throw new BrokerError('usage', message, { hint })
   }
   const path = url.pathname.replace(/\/+$/, '')
   return { url: `${url.origin}${path}`, ...(ca !== undefined && { ca }) }
@@ -95,7 +101,15 @@ function connection(server: Server, secure: boolean, env: Environment): object {
   const { Agent } = process.getBuiltinModule('node:https')
   // `proxyEnv`: Node 24.5 and later; older ones connect directly.
   const agent = new Agent({ proxyEnv: { ...env } } as ConstructorParameters<typeof Agent>[0])
-  return { agent, ...(server.ca !== undefined && { ca: server.ca }) }
+  return { agent, ...trustIn(server) }
+}
+
+/** Said outright: the environment variable that turns verification off must not reach us. */
+export function trustIn({ ca }: Server): {
+  readonly rejectUnauthorized: true
+  readonly ca?: string
+} {
+  return { rejectUnauthorized: true, ...(ca !== undefined && { ca }) }
 }
 
 function headersOf(call: ServerCall, payload: string): Record<string, string> {

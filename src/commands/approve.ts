@@ -15,7 +15,7 @@ export default class Approve extends ServerCommand {
   static override summary = 'Allow one held request or waiting lease'
   static override description =
     'Shows who wants what, why, and what it would touch, then asks for a code of the enrolled authenticator app, or for a name to be typed where the template says so. The answer is taken from a terminal only. It holds for exactly this request, once, for ten minutes after it was made.'
-  static override usage = 'approve ID | --enroll [--reset] [--json]'
+  static override usage = 'approve ID | --enroll [--reset] [--server URL] [--ca-file F] [--json]'
   static override examples = [
     'broker approve --enroll',
     'broker approve apr_01k9x2m4v7e8r5t6y7n8p9q0a1',

@@ -17,7 +17,8 @@ export default class Revoke extends ServerCommand {
   static override summary = 'End leases now and make their tokens useless'
   static override description =
     'Never asks, not even for --all: it is the emergency stop. Exit code 6 when a provider has not confirmed yet; the daemon goes on trying, see "broker tokens". A CI job ends its own lease at its server by BROKER_HANDLE, without any other key.'
-  static override usage = 'revoke LEASE... | --env NAME | --all [--reason TEXT] [--json]'
+  static override usage =
+    'revoke LEASE... | --env NAME | --all [--reason TEXT] [--server URL] [--ca-file F] [--json]'
   static override examples = [
     'broker revoke lse_01k9x2m4v7e8r5t6y7n8p9q0a1',
     'broker revoke --env staging --reason "end of the day"',

@@ -15,9 +15,9 @@ import { BrokerError } from '../errors.ts'
 export default class Token extends ServerCommand {
   static override summary = 'Print short-lived credentials, for a CI job or by hand'
   static override description =
-    'With --server (or BROKER_SERVER) the identity token of this CI job is exchanged for a lease of the server: it is found by itself in GitHub Actions, GitLab, Buildkite and CircleCI, or read from --subject-token-file. Without, the local daemon issues it. Nothing revokes it before its time is up but "broker revoke LEASE", so "broker exec", which does, is better wherever one command needs the credentials. They go to standard output as --format says; in "github" to GITHUB_ENV, masked in the log. If they cannot be written out whole, they are revoked and the exit code is 1.'
+    'With --server (or BROKER_SERVER) the identity token of this CI job is exchanged for a lease of the server: it is found by itself in GitHub Actions, GitLab, Buildkite and CircleCI, or read from --subject-token-file or BROKER_ID_TOKEN. Without, the local daemon issues it. Nothing revokes it before its time is up but "broker revoke LEASE", so "broker exec", which does, is better wherever one command needs the credentials. They go to standard output as --format says; in "github" to GITHUB_ENV, masked in the log. If they cannot be written out whole, they are revoked and the exit code is 1.'
   static override usage =
-    'token --env NAME [--template T] [--ttl 15m] [--server URL] [--subject-token-file F] [--format FORMAT]'
+    'token --env NAME [--server URL] [--ca-file F] [--subject-token-file F] [--audience A] [--template T] [--ttl 15m] [--reason TEXT] [--format FORMAT] [--json]'
   static override examples = [
     'broker token --env ci --server https://broker.example --format github',
     'eval "$(broker token --env staging --ttl 5m --format shell)"',

@@ -14,6 +14,8 @@ export interface GrantDetail {
 const MAX_TEXT = 65_536
 const MAX_DETAILS = 64
 const MAX_ACTIONS = 1000
+/** Each is held against every operation that there is, while everybody waits. */
+const MAX_GLOBS = 50
 const MEMBERS: ReadonlySet<string> = new Set(['type', 'identifier', 'actions'])
 
 /**
@@ -52,14 +54,17 @@ function readOne(value: Json): GrantDetail {
     throw refusedDetails('"identifier" is the name of a grant')
   }
   if (!isActions(actions)) {
-    throw refusedDetails(`"actions" of "${shown(identifier)}" is a list of operations`)
+    throw refusedDetails(
+      `"actions" of "${shown(identifier)}" is a list of operations, with at most ${MAX_GLOBS} globs among them`,
+    )
   }
   return { type, identifier, actions }
 }
 
 function isActions(value: Json | undefined): value is readonly string[] {
   if (!Array.isArray(value) || value.length === 0 || value.length > MAX_ACTIONS) return false
-  return value.every((one) => typeof one === 'string' && one !== '')
+  if (!value.every((one) => typeof one === 'string' && one !== '')) return false
+  return value.filter((one) => (one as string).includes('*')).length <= MAX_GLOBS
 }
 
 /** `what` is shown to the caller. */

@@ -18,6 +18,8 @@ import { approvalView, leaseView } from './views.ts'
 
 /** For a refusal to arrive. */
 const LAST_WORDS_MS = 2000
+/** What may wait for a reader. Bytes; far more than all frames of an honest session. */
+const MOST_UNREAD = 256 * 1024
 
 export interface SessionFacts {
   readonly version: string
@@ -38,6 +40,8 @@ export interface RemoteTerms {
   readonly silenceMs: number
   /** A line that broke, and did not end, may come back within this. */
   readonly returnMs: number
+  /** What to tell a subject that was refused, and from where: it is let try only so often. */
+  readonly refusalOf: (address: string, error: unknown) => unknown
 }
 
 /** One client on its socket, from its first frame to the end of the task. */
@@ -49,6 +53,9 @@ export class Session {
   readonly #open: Map<LeaseId, Session>
   #lease: LeaseId | null = null
   #issuing: Promise<void> | null = null
+  /** Once: however often it is asked for, it is waited for and recorded one time. */
+  #ending: Promise<void> | null = null
+  #started = false
   /** Fires when nobody is at the other end any more. */
   readonly #gone = new AbortController()
   #finished = false
@@ -81,8 +88,9 @@ export class Session {
         const frame = clientFrame.parse(JSON.parse(line)) as ClientFrame
         if (frame.type === 'ping') this.#send({ type: 'pong' })
         else if (frame.type === 'request') await this.#begin(frame)
-        else if (frame.type === 'end') this.#end(frame).catch((error: unknown) => this.#fail(error))
-        else await this.#take(frame)
+        else if (frame.type === 'end') {
+          this.#ending ??= this.#end(frame).catch((error: unknown) => this.#fail(error))
+        } else await this.#take(frame)
       }
     } catch (error) {
       if (!this.#socket.destroyed) this.#fail(error)
@@ -125,7 +133,7 @@ export class Session {
         await acknowledge(this.#context, this.#held(), { session: true })
         return this.#send({ type: 'bound' })
       case 'started':
-        return recordStart(this.#context, this.#held(), frame.pid)
+        return this.#start(frame.pid)
       case 'detach':
         await letGo(this.#context, this.#held())
         this.#finished = true
@@ -135,12 +143,20 @@ export class Session {
     }
   }
 
+  /** An entry of the audit log: said again on the same line it is not another one. */
+  async #start(pid: number): Promise<void> {
+    const id = this.#held()
+    if (this.#started) return
+    this.#started = true
+    await recordStart(this.#context, id, pid)
+  }
+
   async #request(
     frame: Extract<ClientFrame, { type: 'request' }>,
     pending: () => void,
   ): Promise<void> {
     if (this.#lease !== null) throw outOfOrder()
-    const wish = this.#facts.remote ? withoutWalls(frame.request) : frame.request
+    const wish = this.#facts.remote ? withoutWalls(this.#caller, frame.request) : frame.request
     const issued = await issue(this.#context, this.#caller, wish, {
       onPending: (approval) => {
         this.#send({ type: 'pending', approval: approvalView(approval) })
@@ -233,7 +249,11 @@ export class Session {
     }, graceMs)
   }
 
-  #fail(error: unknown): void {
+  #fail(failure: unknown): void {
+    const { remote } = this.#facts
+    const caller = this.#caller
+    const error =
+      remote && caller.kind === 'subject' ? remote.refusalOf(caller.address, failure) : failure
     const { error: body } = problemOf(
       error instanceof SyntaxError ? outOfOrder() : error,
       this.#context.log,
@@ -241,19 +261,30 @@ export class Session {
     this.#send({ type: 'error', error: body })
     this.#socket.end()
     // Who goes on talking to nobody does not hold a place for it.
-    if (this.#facts.remote) setTimeout(() => this.#socket.destroy(), LAST_WORDS_MS).unref()
+    if (remote) setTimeout(() => this.#socket.destroy(), LAST_WORDS_MS).unref()
   }
 
+  /** Who asks on and does not read is hung up on: what waits for them is our memory. */
   #send(frame: DaemonFrame): void {
-    if (this.#socket.writable) this.#socket.write(`${JSON.stringify(frame)}\n`)
+    if (!this.#socket.writable) return
+    if (this.#socket.writableLength > MOST_UNREAD) this.#socket.destroy()
+    else this.#socket.write(`${JSON.stringify(frame)}\n`)
   }
 }
 
 /**
  * What stands around a task elsewhere is not ours to see, so nothing is believed of it, and what needs
- * more is refused (by the plan: a template's own least).
+ * more is refused (by the plan: a template's own least). A task of this machine that has walls asks from
+ * behind them: its credential, come from elsewhere, has left them.
  */
-function withoutWalls(request: LeaseRequest): LeaseRequest {
+function withoutWalls(caller: Caller, request: LeaseRequest): LeaseRequest {
+  if (caller.kind === 'lease' && caller.lease.isolation !== 'scrub') {
+    throw new BrokerError(
+      'isolation_unavailable',
+      'a task behind walls is given nothing over the network',
+      { hint: 'ask from within the task, where BROKER_SOCKET leads here' },
+    )
+  }
   if (request.isolation === undefined || request.isolation === 'scrub') {
     return { ...request, isolation: 'scrub' }
   }

@@ -76,11 +76,13 @@ export class Ticker {
 
 /**
  * An `Idempotency-Key` is remembered for a day: longer than any client retries. An identity token that was
- * used is remembered for as long as anybody accepts it.
+ * used is remembered for as long as anybody accepts it, and a day more: a clock that was wrong for a while
+ * must not make it good again.
  */
 async function forgetOldKeys(context: Context): Promise<void> {
   await context.store.write(async (writer) => {
-    await writer.forgetBefore(context.now() - 86_400_000)
-    await writer.forgetExchanges(context.now())
+    const dayAgo = context.now() - 86_400_000
+    await writer.forgetBefore(dayAgo)
+    await writer.forgetExchanges(dayAgo)
   })
 }

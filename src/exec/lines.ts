@@ -53,10 +53,16 @@ export function endedEarlyLine(
   lease: LeaseView | undefined,
   withCommand = false,
 ): string {
-  const why = REASONS[lease?.endReason ?? ''] ?? 'while the broker was away'
+  const why =
+    lease?.endNote === BY_HOLDER
+      ? 'revoked by whoever holds its credential'
+      : (REASONS[lease?.endReason ?? ''] ?? 'while the broker was away')
   const then = withCommand ? ', and the command is ended' : ''
   return `lease ${id} ended early (${why}): its credentials no longer work${then}`
 }
+
+/** What a server notes of a lease that was ended at its `/oauth/revoke`, in its own task for one. */
+const BY_HOLDER = 'revoked by its holder'
 
 const REASONS: Readonly<Record<string, string>> = {
   ttl: 'its time is up',

@@ -1,4 +1,5 @@
 import { standingCredentials } from './standing-credentials.ts'
+import { valueShape } from './value-shape.ts'
 
 export type Variables = Readonly<Record<string, string | undefined>>
 
@@ -56,7 +57,7 @@ interface Rules {
  * the engine compile the patterns twice. A line break ends every pattern, as the end of a value does.
  */
 function anyShape(env: Variables): boolean {
-  return standingCredentials().valueShape(Object.values(env).join('\n')) !== undefined
+  return valueShape(Object.values(env).join('\n')) !== undefined
 }
 
 function reasonToRemove(name: string, value: string, rules: Rules): string | undefined {
@@ -69,8 +70,8 @@ function reasonToRemove(name: string, value: string, rules: Rules): string | und
   if (known.isLoader(upper)) return 'makes programs run other code'
   const provider = known.providerOf(upper)
   if (provider !== undefined) return `a credential or its place (${provider})`
-  const valueShape = rules.shapes ? known.valueShape(value) : undefined
-  if (valueShape !== undefined) return `its value looks like a secret (${valueShape})`
+  const shape = rules.shapes ? valueShape(value) : undefined
+  if (shape !== undefined) return `its value looks like a secret (${shape})`
   if (rules.strict && !known.isStrict(upper)) return 'not on the list of --strict'
   const nameShape = SWITCH.test(value) ? undefined : known.nameShape(upper)
   if (nameShape !== undefined) return `its name looks like a secret (${nameShape})`

@@ -8,8 +8,6 @@ export interface StandingCredentials {
   readonly isLoader: (upperName: string) => boolean
   /** The pattern a name looks like a credential by. */
   readonly nameShape: (upperName: string) => string | undefined
-  /** What kind of credential a text looks like or holds. Linear in the length of the text. */
-  readonly valueShape: (text: string) => string | undefined
   readonly isStrict: (upperName: string) => boolean
 }
 
@@ -21,7 +19,6 @@ export function standingCredentials(): StandingCredentials {
     providerOf: providers(),
     isLoader: namePatterns(standing.loaders),
     nameShape: nameShape(),
-    valueShape: valueShape(),
     isStrict: namePatterns(standing.strictNames),
   }
   return compiled
@@ -55,22 +52,5 @@ function nameShape(): (upperName: string) => string | undefined {
   return (upperName) => {
     if (!any(upperName) || never(upperName)) return undefined
     return standing.namePatterns.find((pattern) => namePatterns([pattern])(upperName))
-  }
-}
-
-/**
- * Every pattern is bounded on purpose: none repeats without a limit before something it must find,
- * so a value made to be slow costs a constant factor, not a square.
- */
-function valueShape(): (value: string) => string | undefined {
-  const shapes = Object.entries(standing.valuePatterns)
-  // Every pattern needs one of these. Mostly there is none, and the big one is never compiled.
-  const hint = new RegExp(standing.valueHint)
-  let any: RegExp | undefined
-  return (text) => {
-    if (!hint.test(text)) return undefined
-    any ??= new RegExp(shapes.map(([, pattern]) => pattern).join('|'))
-    if (!any.test(text)) return undefined
-    return shapes.find(([, pattern]) => new RegExp(pattern).test(text))?.[0]
   }
 }

@@ -137,7 +137,7 @@ describe('template test', () => {
     const { status, out, err } = await test(document(template('deploy', two)), claims())
     expect(out).toBe(
       'templates.deploy.who.0: no, claim "environment" is "production", expected "staging"\n' +
-        'templates.deploy.who.1: lets it in\nci: deploy\n',
+        'templates.deploy.who.1: lets it in\nenvironment ci, by template deploy\n',
     )
     expect(err).toContain('note: signature and times are not checked\n')
     expect(err).toContain('note: rules without an audience take the public URL of the server')
@@ -172,7 +172,7 @@ describe('template test', () => {
   it('warns of two templates of one environment that let it in', async () => {
     const yaml = document(template('deploy', [MAIN]) + template('other', two))
     const { status, out, err } = await test(yaml, claims())
-    expect(out).toContain('\nci: deploy, other\n')
+    expect(out).toContain('\nenvironment ci, by template deploy, other\n')
     expect(err).toContain('warning: 2 templates let it into "ci" (deploy, other): name one')
     expect(status).toBe(0)
   })

@@ -114,7 +114,9 @@ describe('the walk-through of examples/ci', () => {
   })
 
   it('the policy lets the job in, and is applied', () => {
-    expect(of(4)).toContain('templates.deploy.who.0: lets it in\nci: deploy\n')
+    expect(of(4)).toContain(
+      'templates.deploy.who.0: lets it in\nenvironment ci, by template deploy\n',
+    )
     expect(of(4)).toMatch(/applied as version 1/)
   })
 

@@ -63,11 +63,15 @@ describe('broker serve', () => {
   it('is refused with roots of issuers that are none', async () => {
     const cut = join(served.folder, 'cut.pem')
     writeFileSync(cut, served.ca.slice(0, 200))
-    for (const file of [served.keyFile, cut, join(served.folder, 'nothing')]) {
+    for (const [file, message] of [
+      [served.keyFile, 'holds no certificates of issuers'],
+      [cut, 'holds no certificates of issuers'],
+      [join(served.folder, 'nothing'), '/nothing" (ENOENT)'],
+    ] as const) {
       const listen = ['--listen', `127.0.0.1:${await freePort()}`]
       const { status, err } = await refused([...tls(), ...listen, '--issuer-ca', file])
       expect(status).toBe(1)
-      expect(err).toContain('holds no certificates of issuers')
+      expect(err).toContain(message)
     }
   })
 

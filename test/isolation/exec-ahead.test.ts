@@ -134,6 +134,15 @@ describe.runIf(hasBubblewrap())('walls that go up before the lease is there', ()
     await until('all are gone', () => inside.every((pid) => !commandOf(pid).includes('inside.cjs')))
   })
 
+  it('say nothing if they are refused while they go up', async () => {
+    const error = { code: 'denied', message: 'not today', hint: 'ask again', details: {} } as const
+    fake.answer = (_frame, answer) => answer({ type: 'error', error })
+    for (let n = 0; n < 10; n++) {
+      const { status, err } = await exec('touch ran').ended
+      expect([status, err]).toEqual([125, 'broker: not today\nhint: ask again\n'])
+    }
+  })
+
   it('have nothing run in them before the lease is bound', async () => {
     let bind = () => {}
     fake.answer = (frame, answer) => {

@@ -61,7 +61,19 @@ describe('an exchange that is refused', () => {
         error_description: 'this run has a live lease of this template',
         lease_id: LEASE,
       },
-      is: { code: 'invalid_request', details: { error: 'invalid_request', lease: LEASE } },
+      is: {
+        code: 'invalid_request',
+        hint: expect.stringContaining('end that one first'),
+        details: { error: 'invalid_request', lease: LEASE },
+      },
+    },
+    {
+      name: 'a life that is too long',
+      body: {
+        error: 'invalid_request',
+        error_description: "template 'deploy' allows at most 30m, asked for 5h",
+      },
+      is: { code: 'invalid_request', hint: 'ask for less with --ttl' },
     },
     {
       name: 'a place that is not for this job',

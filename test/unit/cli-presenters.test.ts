@@ -142,6 +142,23 @@ test('an audit entry fits its terminal, and is whole for a pipe', () => {
   expect(entryRows([entry], PLAIN, NOW)[0]).toContain('x'.repeat(500))
 })
 
+test('why something was refused is never cut off', () => {
+  const actor = { pid: null }
+  const data = {
+    address: '127.0.0.1',
+    template: null,
+    actor,
+    message: 'y'.repeat(200),
+    reason: 'denied',
+  }
+  const entry = { seq: 1, at: '2026-01-01T00:00:00.000Z', type: 'exchange.refused', hash: 'h' }
+  const look = { terminal: true, colour: false, columns: 60 }
+  const rows = entryRows([{ ...entry, lease: null, data }], look, NOW)
+  expect(rows[0]).toMatch(/exchange\.refused {2}-$/)
+  expect(rows[1]).toBe(`        reason=denied message=${'y'.repeat(200)} address=127.0.0.1`)
+  expect(entryRows([{ ...entry, lease: null, data }], PLAIN, NOW)[0]).toContain('template=null')
+})
+
 test('a verdict without a bad entry is still broken when it is not ok', () => {
   const text = verdictText({ ok: false, entries: 3, head: null, bad: null }, PLAIN)
   expect(text).toEqual(['broken at an unknown entry'])

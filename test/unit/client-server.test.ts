@@ -48,6 +48,33 @@ const failure = (work: Promise<unknown>) =>
     (error: unknown) => error as BrokerError,
   )
 
+describe('the address of a server', () => {
+  const refusal = (text: string) => {
+    try {
+      return serverAt(text)
+    } catch (error) {
+      return error
+    }
+  }
+
+  test('is refused with a password in it, which is not repeated', () => {
+    for (const text of ['https://me:canary@broker.example', 'http://:canary@localhost:8443']) {
+      expect(refusal(text)).toMatchObject({
+        code: 'usage',
+        message: 'a URL with a user or a password is not the address of a server',
+      })
+    }
+  })
+
+  test('is refused without TLS, except on this machine', () => {
+    expect(refusal('http://broker.example')).toMatchObject({
+      message: '"http://broker.example" is not the address of a server',
+      hint: expect.stringContaining('http:// is for a server on this machine alone'),
+    })
+    expect(serverAt('http://127.0.0.1:8443/').url).toBe('http://127.0.0.1:8443')
+  })
+})
+
 describe('the client of a server', () => {
   test('never gets hold of the key for something that is no broker', async () => {
     answers = [json({ hello: 'world' })]

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { readDetails } from '../../src/core/details.ts'
 import { isBrokerError } from '../../src/errors.ts'
 
+const ACTIONS = '"actions" of "api" is a list of operations, with at most 50 globs among them'
 const OK = { type: 'broker_grant', identifier: 'api', actions: ['read'] }
 
 function whyNot(text: string): string {
@@ -37,11 +38,12 @@ describe('authorization_details', () => {
     [[{ identifier: 'api', actions: ['read'] }], 'the only type is "broker_grant"'],
     [[{ ...OK, identifier: '' }], '"identifier" is the name of a grant'],
     [[{ ...OK, identifier: 7 }], '"identifier" is the name of a grant'],
-    [[{ ...OK, actions: 'read' }], '"actions" of "api" is a list of operations'],
-    [[{ ...OK, actions: [] }], '"actions" of "api" is a list of operations'],
-    [[{ ...OK, actions: [7] }], '"actions" of "api" is a list of operations'],
-    [[{ ...OK, actions: [''] }], '"actions" of "api" is a list of operations'],
-    [[{ type: 'broker_grant', identifier: 'api' }], '"actions" of "api" is a list of operations'],
+    [[{ ...OK, actions: 'read' }], ACTIONS],
+    [[{ ...OK, actions: [] }], ACTIONS],
+    [[{ ...OK, actions: [7] }], ACTIONS],
+    [[{ ...OK, actions: [''] }], ACTIONS],
+    [[{ ...OK, actions: Array.from({ length: 51 }, (_, n) => `a${n}*`) }], ACTIONS],
+    [[{ type: 'broker_grant', identifier: 'api' }], ACTIONS],
     [[OK, OK], 'grant "api" stands there twice'],
     [`[${' '.repeat(70_000)}]`, 'they are too long'],
   ]

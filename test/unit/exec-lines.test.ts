@@ -76,6 +76,11 @@ describe('the lines of exec', () => {
     expect(ended('ttl')).toBe(
       'lease lse_x ended early (its time is up): its credentials no longer work',
     )
+    const byHolder = { endReason: 'task_ended', endNote: 'revoked by its holder' } as const
+    expect(endedEarlyLine('lse_x', lease([], byHolder))).toContain(
+      '(revoked by whoever holds its credential)',
+    )
+    expect(ended('task_ended')).toContain('(the session was lost)')
     expect(endedEarlyLine('lse_x', undefined)).toContain('(while the broker was away)')
     expect(endedEarlyLine('lse_x', lease([], { endReason: 'proxy_lost' }), true)).toBe(
       'lease lse_x ended early (its proxy ended with the daemon): its credentials no longer work, and the command is ended',

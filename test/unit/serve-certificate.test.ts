@@ -42,9 +42,14 @@ describe('a certificate is refused', () => {
       'that does not exist',
       () => rmSync(files.certFile),
       () => now,
-      `cannot read "${files.certFile}"`,
+      `cannot read "${files.certFile}" (ENOENT)`,
     ],
-    ['without a key', () => rmSync(files.keyFile), () => now, `cannot read "${files.keyFile}"`],
+    [
+      'without a key',
+      () => rmSync(files.keyFile),
+      () => now,
+      `cannot read "${files.keyFile}" (ENOENT)`,
+    ],
     [
       'that is not PEM',
       () => writeFileSync(files.certFile, 'canary'),

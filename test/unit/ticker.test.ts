@@ -77,6 +77,18 @@ describe('a tick', () => {
     expect(await jumps()).toHaveLength(0)
   })
 
+  it('still knows a used identity token after a clock that was hours ahead for a while', async () => {
+    const keepUntil = context.clock.now + 600_000
+    const used = { token: 't', lease: (await task()).id, key: null, request: null, keepUntil }
+    await context.store.write((writer) => writer.consumeToken(used))
+    await pass(5 * 3_600_000, 1000)
+    await pass(-5 * 3_600_000, 1000)
+    // Behind what the ticks began beside themselves.
+    expect(await context.store.write((writer) => writer.consumeToken(used))).toBe(false)
+    await pass(26 * 3_600_000, 26 * 3_600_000)
+    expect(await context.store.write((writer) => writer.consumeToken(used))).toBe(true)
+  })
+
   it('survives a tick that fails and makes up for it with the next', async () => {
     const lease = await task()
     const { due } = context.store.read

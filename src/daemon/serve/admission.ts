@@ -1,6 +1,7 @@
 import type { Context, SubjectCaller } from '../../broker/context.ts'
 import { identify } from '../../broker/exchange/identify.ts'
 import { BrokerError, isBrokerError } from '../../errors.ts'
+import type { LeaseId } from '../../lib/ids.ts'
 import type { Secret } from '../../lib/secret.ts'
 import type { ServeLimits } from './limits.ts'
 import { addressKey, Rates } from './rates.ts'
@@ -17,27 +18,27 @@ export class Admission {
   }
 
   /**
-   * Who an identity token speaks for. Throws `rate_limited` before the token is looked at when its address
-   * has failed too often, and after when its subject asks too often; else as `identify`.
+   * Who an identity token speaks for. Throws as `identify`, but `rate_limited` where the address has failed
+   * too often: a good token is let in all the same, since strangers may share the address of a job. Throws
+   * that too when the subject asks too often.
    */
   async subject(
     context: Context,
     token: Secret,
     address: string | undefined,
   ): Promise<SubjectCaller> {
-    const key = addressKey(address)
-    within(this.#failures.wait(key), 'too many attempts from this address have failed')
-    let caller: SubjectCaller
-    try {
-      caller = await identify(context, token, address ?? 'unknown')
-    } catch (error) {
-      this.noteFailure(address, error)
-      throw error
-    }
+    const caller = await identify(context, token, address ?? 'unknown').catch((error: unknown) => {
+      throw this.refusalOf(address, error)
+    })
     const { principal, subject } = caller
     const wait = this.#subjects.take(JSON.stringify([subject.issuer, principal.id]))
     within(wait, 'this subject asks too often')
     return caller
+  }
+
+  /** For a session by a lease's credential. `root`: the lease of the job that it all goes back to. */
+  lease(root: LeaseId): void {
+    within(this.#subjects.take(root), 'this job asks too often')
   }
 
   /** Throws `rate_limited` when this address has failed too often. */
@@ -48,9 +49,22 @@ export class Admission {
     )
   }
 
-  /** Counts what was wrong with the request; what is wrong with us is not its fault. */
-  noteFailure(address: string | undefined, error?: unknown): void {
-    if (error !== undefined && !(isBrokerError(error) && FAULTS.has(error.code))) return
+  /**
+   * Counts what was wrong with a request, and returns what to tell of it: `rate_limited` when this address has
+   * failed too often. What is wrong with us is not its fault.
+   */
+  refusalOf(address: string | undefined, error: unknown): unknown {
+    if (!(isBrokerError(error) && FAULTS.has(error.code))) return error
+    try {
+      this.refuseTired(address)
+    } catch (tired) {
+      return tired
+    }
+    this.noteFailure(address)
+    return error
+  }
+
+  noteFailure(address: string | undefined): void {
     this.#failures.charge(addressKey(address))
   }
 

@@ -71,7 +71,7 @@ export async function answering(
       version: lent.health().version,
       pid: 0,
       socket: '',
-      remote: sessionTerms(proxies, limits),
+      remote: sessionTerms(proxies, limits, admission),
     },
     onDone: (what, status, lease) => {
       metrics.answered(what === 'session' ? 'session' : null, status)
@@ -119,12 +119,17 @@ function routes(lent: Lent, limits: ServeLimits, parts: Parts): Server {
   return server
 }
 
-function sessionTerms(proxies: Proxies, { beginMs }: ServeLimits): SessionTerms {
+function sessionTerms(
+  proxies: Proxies,
+  { beginMs }: ServeLimits,
+  admission: Admission,
+): SessionTerms {
   return {
     relayOf: ({ lease, proxy }: Issued): RelayView | null =>
       proxy && { ca: proxies.caOf(lease.id) ?? '', gitHeaders: proxy.gitHeaders },
     beginMs,
     silenceMs: SESSION.silenceMs,
     returnMs: SESSION.returnMs,
+    refusalOf: (address, error) => admission.refusalOf(address, error),
   }
 }

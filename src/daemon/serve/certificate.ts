@@ -18,6 +18,7 @@ export interface Certificate {
 }
 
 const SOON_MS = 7 * 86_400_000
+const RENEW = 'renew it, or set the clock of this machine'
 
 /**
  * Reads the server's certificate chain and its key. Throws `config_invalid` for files that cannot be
@@ -25,17 +26,21 @@ const SOON_MS = 7 * 86_400_000
  */
 export function readCertificate(files: Files, now: number): Certificate {
   const stamp = stampOf(files)
-  const cert = read(files.certFile)
-  const key = read(files.keyFile)
+  const cert = readPem(files.certFile)
+  const key = readPem(files.keyFile)
   const leaf = parse(files.certFile, () => new X509Certificate(cert))
   const secret = parse(files.keyFile, () => createPrivateKey(key))
   if (!leaf.checkPrivateKey(secret)) {
-    throw invalid(`the key in "${files.keyFile}" is not that of "${files.certFile}"`)
+    throw invalid(`the key in "${files.keyFile}" is not that of "${files.certFile}"`, {
+      hint: 'give the key that the certificate was made for',
+    })
   }
   const notAfter = Date.parse(leaf.validTo)
-  if (notAfter <= now) throw invalid(`the certificate in "${files.certFile}" has expired`)
+  if (notAfter <= now) {
+    throw invalid(`the certificate in "${files.certFile}" has expired`, { hint: RENEW })
+  }
   if (Date.parse(leaf.validFrom) > now) {
-    throw invalid(`the certificate in "${files.certFile}" is not valid yet`)
+    throw invalid(`the certificate in "${files.certFile}" is not valid yet`, { hint: RENEW })
   }
   const context = { cert, key }
   // The rest of the chain, and what TLS itself demands of a key.
@@ -65,11 +70,16 @@ function warningsOf({ keyFile }: Files, notAfter: number, now: number): string[]
   ]
 }
 
-function read(file: string): Buffer {
+/** Throws `config_invalid`. */
+export function readPem(file: string): Buffer {
   try {
     return readFileSync(file)
   } catch (cause) {
-    throw invalid(`cannot read "${file}"`, cause)
+    const { code = '' } = cause as NodeJS.ErrnoException
+    throw invalid(`cannot read "${file}" (${code})`, {
+      hint: 'give the path of a file that the user of the server may read',
+      cause,
+    })
   }
 }
 
@@ -78,13 +88,13 @@ function parse<T>(file: string, work: () => T): T {
   try {
     return work()
   } catch (cause) {
-    throw invalid(`"${file}" is not what TLS needs, in PEM`, cause)
+    throw invalid(`"${file}" is not what TLS needs, in PEM`, {
+      hint: 'give a PEM certificate chain, its own first, and its private key without a passphrase',
+      cause,
+    })
   }
 }
 
-function invalid(message: string, cause?: unknown): BrokerError {
-  return new BrokerError('config_invalid', message, {
-    hint: 'give a PEM certificate chain, its own first, and its private key without a passphrase',
-    cause,
-  })
+function invalid(message: string, options: { hint: string; cause?: unknown }): BrokerError {
+  return new BrokerError('config_invalid', message, options)
 }

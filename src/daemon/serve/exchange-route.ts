@@ -33,8 +33,7 @@ export function addExchangeRoute(server: Server, context: Context, terms: Exchan
       const caller = await admission.subject(context, subjectToken, request.ip)
       const answer = await exchangeToken(context, caller, subjectToken, asked).catch(
         (error: unknown) => {
-          admission.noteFailure(request.ip, error)
-          throw error
+          throw admission.refusalOf(request.ip, error)
         },
       )
       noStore(reply)

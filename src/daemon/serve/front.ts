@@ -61,7 +61,8 @@ export class Front {
       const tcp = socket as Socket
       tcp.setTimeout(0) // who takes it over has limits of its own
       tcp.on('error', () => tcp.destroy())
-      if (this.#draining) tcp.destroy()
+      // Behind a request that is still being answered, that answer would end up in what follows.
+      if (this.#draining || (this.#onSocket.get(tcp) ?? 0) > 0) tcp.destroy()
       else this.#upgrade(request, tcp, head)
     })
     server.on('clientError', refuseUnread)

@@ -1,9 +1,14 @@
 import type { Caller, Context, SubjectCaller } from '../../broker/context.ts'
+import type { Lease } from '../../core/lease.ts'
 import { BrokerError, isBrokerError } from '../../errors.ts'
+import { digest } from '../../lib/equal.ts'
+import type { LeaseId } from '../../lib/ids.ts'
 import { Secret } from '../../lib/secret.ts'
 import { type Authentication, authenticate } from '../authenticate.ts'
 import type { Admission } from './admission.ts'
 
+/** Credentials that are remembered. */
+const MOST_KNOWN = 10_000
 const TOKEN = /^Bearer ([\w-]+\.[\w-]+\.[\w-]+)$/
 
 export interface CallersTerms {
@@ -17,6 +22,8 @@ export interface CallersTerms {
 /** Who calls over the network. A right key is let in however many wrong ones came from beside it. */
 export class RemoteCallers {
   readonly #terms: CallersTerms
+  /** SHA-256 of leases' credentials that were let in, the latest last. */
+  readonly #accepted = new Set<string>()
 
   constructor(terms: CallersTerms) {
     this.#terms = terms
@@ -26,7 +33,9 @@ export class RemoteCallers {
   async known(authorization: string | undefined, address: string | undefined): Promise<Caller> {
     const { context, authentication } = this.#terms
     try {
-      return await authenticate(context, authentication, authorization)
+      const caller = await authenticate(context, authentication, authorization)
+      if (caller.kind === 'lease') this.#remember(authorization ?? '')
+      return caller
     } catch (error) {
       await this.#refused(error, authorization, address)
       throw error
@@ -36,7 +45,11 @@ export class RemoteCallers {
   /** For sessions: also a job by its identity token. */
   async any(authorization: string | undefined, address: string | undefined): Promise<Caller> {
     const token = TOKEN.exec(authorization ?? '')?.[1]
-    return token === undefined ? this.known(authorization, address) : this.#subject(token, address)
+    if (token !== undefined) return this.#subject(token, address)
+    const caller = await this.known(authorization, address)
+    // Each session may be another lease, with all that is recorded of one.
+    if (caller.kind === 'lease') this.#terms.admission.lease(await this.#rootOf(caller.lease))
+    return caller
   }
 
   /**
@@ -55,12 +68,30 @@ export class RemoteCallers {
     }
   }
 
+  /** Of leases asked for from inside of one another: each with a rate of its own would be no rate. */
+  async #rootOf({ id, parent }: Lease): Promise<LeaseId> {
+    const above = parent && (await this.#terms.context.store.read.lease(parent))
+    return above ? this.#rootOf(above) : id
+  }
+
+  #remember(authorization: string): void {
+    const credential = digest(authorization)
+    this.#accepted.delete(credential)
+    this.#accepted.add(credential)
+    if (this.#accepted.size > MOST_KNOWN)
+      this.#accepted.delete(this.#accepted.values().next().value ?? '')
+  }
+
   #subject(token: string, address: string | undefined): Promise<SubjectCaller> {
     const { context, admission } = this.#terms
     return admission.subject(context, new Secret(token), address)
   }
 
-  /** A credential of a lease that is not live may be one that never was. */
+  /**
+   * A credential of a lease that is not live may be one that never was. One that was let in before is no
+   * attempt at anything: a program that goes on after its lease has ended must not use up what all jobs of its
+   * address have.
+   */
   async #refused(
     error: unknown,
     authorization: string | undefined,
@@ -69,6 +100,7 @@ export class RemoteCallers {
     const { context, admission, onRefused } = this.#terms
     const code = isBrokerError(error) ? error.code : null
     if (code !== 'unauthorized' && code !== 'lease_ended') return
+    if (code === 'lease_ended' && this.#accepted.has(digest(authorization ?? ''))) return
     onRefused()
     admission.refuseTired(address)
     admission.noteFailure(address)

@@ -1,5 +1,4 @@
 import { X509Certificate } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import type { Context, Log } from '../../broker/context.ts'
 import type { Lease } from '../../core/lease.ts'
 import type { Verification } from '../../core/subject.ts'
@@ -7,7 +6,7 @@ import type { TrustedIssuers } from '../../core/trust/trusted.ts'
 import { BrokerError } from '../../errors.ts'
 import type { Secret } from '../../lib/secret.ts'
 import { type Answering, answering, type Lent } from './answering.ts'
-import { readCertificate } from './certificate.ts'
+import { readCertificate, readPem } from './certificate.ts'
 import { Front } from './front.ts'
 import { LIMITS, type ServeLimits } from './limits.ts'
 import { Renewal } from './renewal.ts'
@@ -153,8 +152,8 @@ function plainLoopback(settings: ServeSettings): boolean {
 
 function readRoots(file: string | null): string | null {
   if (file === null) return null
+  const text = readPem(file).toString()
   try {
-    const text = readFileSync(file, 'utf8')
     const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]*(-----END CERTIFICATE-----)?/g) ?? []
     // Each of them: TLS itself would leave out in silence what is cut off or garbled.
     for (const block of blocks) new X509Certificate(block)

@@ -49,10 +49,11 @@ export function addTokenRoutes(
   server.add(
     'oauthRevoke',
     async ({ request, reply }) => {
-      admission.refuseTired(request.ip)
       noStore(reply)
       const lease = await leaseOfToken(context, reading.readToken, tokenOf(request.body))
       if (!lease) {
+        // After the look: what strangers at the same address do must not keep a lease alive.
+        admission.refuseTired(request.ip)
         admission.noteFailure(request.ip)
         return {}
       }

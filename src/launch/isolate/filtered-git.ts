@@ -1,4 +1,4 @@
-import { standingCredentials } from '../standing-credentials.ts'
+import { valueShape } from '../value-shape.ts'
 
 /** Sections that name a stored credential or a program that hands one out. */
 const SECRET_SECTION = /^\s*\[\s*(?:credential|github|gitlab|hub|sendemail|imap)\b/i
@@ -37,9 +37,5 @@ export function filteredRepository(text: string): string {
 }
 
 function holdsSecret(line: string): boolean {
-  return (
-    SECRET_KEY.test(line) ||
-    USER_IN_URL.test(line) ||
-    standingCredentials().valueShape(line) !== undefined
-  )
+  return SECRET_KEY.test(line) || USER_IN_URL.test(line) || valueShape(line) !== undefined
 }

@@ -1,5 +1,5 @@
 import { scrubEnvironment } from '../scrub.ts'
-import { standingCredentials } from '../standing-credentials.ts'
+import { valueShape } from '../value-shape.ts'
 
 /** Takes the place of what was taken out: also inside `if … fi` a shell goes on as before. */
 const NOTHING = ': # taken out for this task'
@@ -46,7 +46,7 @@ const SECRET_SETTING =
   /(?:token|secret|passw|_auth|authident|api_?key|credential|cookie)[^=:]*[=:]/i
 
 function looksSecret(line: string): boolean {
-  return standingCredentials().valueShape(line) !== undefined
+  return valueShape(line) !== undefined
 }
 
 function bringsSecret(line: string): boolean {

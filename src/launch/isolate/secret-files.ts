@@ -1,4 +1,4 @@
-import { standingCredentials } from '../standing-credentials.ts'
+import { valueShape } from '../value-shape.ts'
 import type { FileView } from './file-view.ts'
 import { nameMatcher } from './paths.ts'
 import tree from './work-tree.json' with { type: 'json' }
@@ -87,5 +87,5 @@ function isSecret(files: FileView, path: string, name: string): boolean {
   if (isSecretName(name)) return true
   if (!mayBeSecret(name)) return false
   const text = files.text(path) ?? ''
-  return looksSecret.test(text) || standingCredentials().valueShape(text) !== undefined
+  return looksSecret.test(text) || valueShape(text) !== undefined
 }

@@ -58,13 +58,21 @@ export function beginInside(bubblewrap: string, machine: string, terms: InsideTe
     // Nothing of the task's: whoever may look at a process may read its environment.
     { env: {}, stdio: ['inherit', 'inherit', 'inherit', 'pipe', 'pipe', 'pipe'] },
   )
+  // Before any other hand at our exit removes what bubblewrap would look for: it would complain aloud.
+  const end = () => {
+    if (child.exitCode === null && child.signalCode === null) killTree(child.pid)
+  }
+  process.prependOnceListener('exit', end)
   const ended = new Promise<ChildEnd>((resolve) => {
-    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
+    child.once('exit', (exitCode, signal) => {
+      process.off('exit', end)
+      resolve({ exitCode, signal })
+    })
   })
   const failed = new Promise<Error>((resolve) => child.once('error', resolve))
   const answer = child.pid === undefined ? Promise.resolve('') : answerOf(child)
   const close = async () => {
-    child.kill('SIGKILL')
+    end()
     if (child.pid !== undefined) await ended
   }
   const run = async (order: InsideOrder): Promise<Child> => {
@@ -173,13 +181,40 @@ function insidePids(outer: number): InsidePids {
   return { ours, command: ours && firstChild(ours) }
 }
 
-function firstChild(pid: number): number | undefined {
+/** Turns of waiting for a process to stand still: far more than it ever takes. */
+const PATIENCE = 1000
+
+/**
+ * While bubblewrap goes up, what it has started does not yet end with it, and would wait for it for ever with
+ * our streams open. So that goes first; and it is stopped before, so that there is not one more meanwhile.
+ */
+function killTree(pid: number | undefined): void {
+  if (pid === undefined || !deliver(pid, 'SIGSTOP')) return
+  for (let turn = 0; turn < PATIENCE && isRunning(pid); turn++);
+  for (const child of children(pid)) killTree(child)
+  deliver(pid, 'SIGKILL')
+}
+
+/** Neither stopped nor dead (proc_pid_stat(5)). */
+function isRunning(pid: number): boolean {
+  try {
+    return !/^\d+ \(.*\) [TtXZ] /s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return false
+  }
+}
+
+function children(pid: number): readonly number[] {
   try {
     const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
-    return Number(text.split(' ')[0]) || undefined
+    return text.split(' ').filter(Boolean).map(Number)
   } catch {
-    return undefined
+    return []
   }
+}
+
+function firstChild(pid: number): number | undefined {
+  return children(pid)[0]
 }
 
 /**
