@@ -145,9 +145,9 @@ function parse(text) {
 function unreachable(server, cause) {
   const code = cause.code;
   const why = typeof code === "string" ? ` (${code})` : "";
-  const isTls = typeof code === "string" && /CERT|SIGNED|ALTNAME|SSL|TLS/.test(code);
+  const isTrust = typeof code === "string" && /CERT|SIGNATURE|ALTNAME/.test(code);
   return new BrokerError("daemon_unreachable", `no answer from "${server.url}"${why}`, {
-    hint: isTls ? "its certificate is not one that this machine trusts: name its roots with BROKER_CA_FILE" : "see that the address is right and that broker serve runs there",
+    hint: isTrust ? "its certificate is not one that this machine trusts: name its roots with BROKER_CA_FILE" : "see that the address is right and that broker serve runs there",
     cause
   });
 }
@@ -171,8 +171,14 @@ var SAYINGS = [
   ],
   [
     /^(?:EPROTO|ERR_SSL_.*|HPE_.*)$/,
-    (url) => `what listens at "${url}" does not speak ${protocolOf(url)}`,
-    "see that scheme and port are those of broker serve"
+    (url) => `what listens at "${url}" does not speak ${isSecure(url) ? "TLS" : "HTTP"}`,
+    otherPort
+  ],
+  [
+    // Also of a port that expects TLS and hears plain HTTP: most say nothing then.
+    /^ECONNRESET$/,
+    (url) => `what listens at "${url}" hung up before it had answered`,
+    otherPort
   ],
   [
     /^ECONNREFUSED$/,
@@ -185,8 +191,11 @@ var SAYINGS = [
     "see that the name is right and that this machine has a network"
   ]
 ];
-function protocolOf(url) {
-  return url.startsWith("https:") ? "TLS" : "HTTP";
+function isSecure(url) {
+  return url.startsWith("https:");
+}
+function otherPort(url) {
+  return isSecure(url) ? "see that the port is the one of broker serve; one with --plain-http is asked as http://, on its own machine" : "broker serve with a certificate is asked as https://; else see that the port is the one of broker serve";
 }
 function whyUnreachable(server, error) {
   const code = causeCode(error);
@@ -195,7 +204,7 @@ function whyUnreachable(server, error) {
   const [, what, hint] = saying;
   const details = { cause: code };
   return new BrokerError("daemon_unreachable", what(server.url), {
-    hint,
+    hint: typeof hint === "string" ? hint : hint(server.url),
     details,
     cause: error.cause
   });
@@ -303,7 +312,7 @@ function requestMeaning(description) {
   if (/not accepted/.test(description)) return NOT_ACCEPTED;
   if (/used already/.test(description)) return REPLAYED;
   const said = SAID.find(({ of }) => of.test(description));
-  if (said) return { code: "invalid_request", hint: said.hint };
+  if (said) return { code: "denied", hint: said.hint };
   return {
     code: "invalid_request",
     hint: "an admin sees the reason: broker audit list --server SERVER"

@@ -76,7 +76,8 @@ function requestMeaning(description: string): Meaning {
   if (/not accepted/.test(description)) return NOT_ACCEPTED
   if (/used already/.test(description)) return REPLAYED
   const said = SAID.find(({ of }) => of.test(description))
-  if (said) return { code: 'invalid_request', hint: said.hint }
+  // OAuth calls these requests invalid; to whoever asks they are refusals like the others.
+  if (said) return { code: 'denied', hint: said.hint }
   return {
     code: 'invalid_request',
     hint: 'an admin sees the reason: broker audit list --server SERVER',

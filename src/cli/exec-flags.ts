@@ -44,6 +44,10 @@ export const EXEC_FLAGS = {
     summary: "the job's identity token, where the CI system is none that is known; with --server",
     value: 'FILE',
   },
+  audience: {
+    summary: 'audience to ask an identity token for, instead of the URL of the server',
+    value: 'A',
+  },
   'ca-file': {
     summary: 'roots to believe the server by, instead of the public ones (or BROKER_CA_FILE)',
     value: 'FILE',

@@ -6,6 +6,7 @@ import { findSubjectToken } from '../ci/subject-token.ts'
 import { type Taken, takeLease } from '../ci/take.ts'
 import type { Server } from '../client/server.ts'
 import { whyUnreachable } from '../client/server-failure.ts'
+import { Secret } from '../lib/secret.ts'
 import { Interrupted } from './interrupted.ts'
 import { remark, writeWhole } from './terminal.ts'
 
@@ -15,6 +16,8 @@ export interface JobTerms {
   readonly wish: Wish
   readonly audience: string | undefined
   readonly tokenFile: string | undefined
+  /** File with the roots of the server that later commands of the job need, too. */
+  readonly roots: string | undefined
 }
 
 /**
@@ -34,7 +37,11 @@ export async function jobToken(
   // The runner asks nothing of us, but whoever prints it later by mistake is helped.
   if (format === 'github') await writeWhole(maskLines([token.reveal()]))
   const options = { env, signal: interruption(format === 'json') }
-  return takeLease(server, token, wish, deliver, options).catch((error: unknown) => {
+  const handOn = ({ lease, variables }: Taken) => {
+    const roots = terms.roots === undefined ? {} : { BROKER_CA_FILE: terms.roots }
+    return deliver({ lease, variables: new Secret({ ...variables.reveal(), ...roots }) })
+  }
+  return takeLease(server, token, wish, handOn, options).catch((error: unknown) => {
     throw whyUnreachable(server, error)
   })
 }

@@ -22,6 +22,14 @@ export const NO_TOKENS: readonly string[] = [
   'broker exec --env staging -- COMMAND gets one for as long as COMMAND runs',
 ]
 
+/** Not even an ended one, of the named environment or of any. */
+export function noLeases(environment: string | undefined): readonly string[] {
+  return [
+    environment === undefined ? 'no leases yet' : 'no leases of that environment yet',
+    'broker exec --env NAME -- COMMAND gets one; broker template list names the environments',
+  ]
+}
+
 /**
  * A row a lease; below it, on a terminal, the run it is for, what its proxy decided, how it ended and what is wrong. For a
  * pipe a last field.

@@ -1,7 +1,11 @@
 import { BrokerError, isBrokerError } from '../errors.ts'
 import type { Server } from './server.ts'
 
-type Saying = readonly [codes: RegExp, what: (url: string) => string, hint: string]
+type Saying = readonly [
+  codes: RegExp,
+  what: (url: string) => string,
+  hint: string | ((url: string) => string),
+]
 
 /** By the system's code. What is not here keeps the transport's own words. */
 const SAYINGS: readonly Saying[] = [
@@ -22,8 +26,14 @@ const SAYINGS: readonly Saying[] = [
   ],
   [
     /^(?:EPROTO|ERR_SSL_.*|HPE_.*)$/,
-    (url) => `what listens at "${url}" does not speak ${protocolOf(url)}`,
-    'see that scheme and port are those of broker serve',
+    (url) => `what listens at "${url}" does not speak ${isSecure(url) ? 'TLS' : 'HTTP'}`,
+    otherPort,
+  ],
+  [
+    // Also of a port that expects TLS and hears plain HTTP: most say nothing then.
+    /^ECONNRESET$/,
+    (url) => `what listens at "${url}" hung up before it had answered`,
+    otherPort,
   ],
   [
     /^ECONNREFUSED$/,
@@ -37,8 +47,14 @@ const SAYINGS: readonly Saying[] = [
   ],
 ]
 
-function protocolOf(url: string): string {
-  return url.startsWith('https:') ? 'TLS' : 'HTTP'
+function isSecure(url: string): boolean {
+  return url.startsWith('https:')
+}
+
+function otherPort(url: string): string {
+  return isSecure(url)
+    ? 'see that the port is the one of broker serve; one with --plain-http is asked as http://, on its own machine'
+    : 'broker serve with a certificate is asked as https://; else see that the port is the one of broker serve'
 }
 
 /** What `callServer` rejected with, in words that say which thing is wrong. Any other error as it is. */
@@ -49,7 +65,7 @@ export function whyUnreachable(server: Server, error: unknown): unknown {
   const [, what, hint] = saying
   const details = { cause: code }
   return new BrokerError('daemon_unreachable', what(server.url), {
-    hint,
+    hint: typeof hint === 'string' ? hint : hint(server.url),
     details,
     cause: error.cause,
   })

@@ -144,9 +144,9 @@ function parse(text: string): unknown {
 function unreachable(server: Server, cause: unknown): BrokerError {
   const code = (cause as { code?: unknown }).code
   const why = typeof code === 'string' ? ` (${code})` : ''
-  const isTls = typeof code === 'string' && /CERT|SIGNED|ALTNAME|SSL|TLS/.test(code)
+  const isTrust = typeof code === 'string' && /CERT|SIGNATURE|ALTNAME/.test(code)
   return new BrokerError('daemon_unreachable', `no answer from "${server.url}"${why}`, {
-    hint: isTls
+    hint: isTrust
       ? 'its certificate is not one that this machine trusts: name its roots with BROKER_CA_FILE'
       : 'see that the address is right and that broker serve runs there',
     cause,

@@ -13,7 +13,7 @@ export default class Exec extends Command {
   static override description =
     'The command gets what the template grants and nothing else: known credentials are removed from its environment. When it ends, however it ends, its credentials are revoked. The exit code is its own, 128+n for signal n; 125 the broker refused, 126 not executable, 127 not found.'
   static override usage =
-    'exec --env NAME [--server URL] [--template T] [--ttl 30m] [FLAGS] -- COMMAND [ARG...]'
+    'exec --env NAME [--server URL] [--audience A] [--template T] [--ttl 30m] [FLAGS] -- COMMAND [ARG...]'
   static override examples = [...EXEC_EXAMPLES]
   static override flags = Object.fromEntries(Object.entries(EXEC_FLAGS).map(toOclif))
   static override strict = false

@@ -5,7 +5,7 @@ import { jobToken } from '../cli/job-token.ts'
 import { localToken } from '../cli/local-token.ts'
 import { clock } from '../cli/moments.ts'
 import { ServerCommand } from '../cli/server-command.ts'
-import { rootsFrom } from '../cli/server-roots.ts'
+import { lastingRoots, rootsFrom } from '../cli/server-roots.ts'
 import { remark, visible } from '../cli/terminal.ts'
 import { handOver } from '../cli/token-output.ts'
 import { formatOf, requireGithub, tokenFileOf, ttlOf } from '../cli/token-wish.ts'
@@ -74,7 +74,8 @@ export default class Token extends ServerCommand {
       return this.told(format, await localToken(ask, wish, deliver))
     }
     const server = serverAt(address, await rootsFrom(flags['ca-file'], this.env))
-    const terms = { env: this.env, format, wish, audience, tokenFile }
+    const roots = rootsFor(format, flags['ca-file'], this.env)
+    const terms = { env: this.env, format, wish, audience, tokenFile, roots }
     const { lease } = await jobToken(server, terms, deliver)
     this.told(format, lease, server.url)
   }
@@ -88,6 +89,11 @@ export default class Token extends ServerCommand {
       `broker: broker revoke ${visible(id)}${where} ends it earlier`,
     ])
   }
+}
+
+/** By them later commands believe the server. A report of GitLab goes to jobs that may have another machine. */
+function rootsFor(format: Format, caFile: string | undefined, env: NodeJS.ProcessEnv) {
+  return format === 'gitlab' ? undefined : lastingRoots(caFile, env)
 }
 
 function requireNoIdentity(tokenFile: string | undefined, audience: string | undefined): void {

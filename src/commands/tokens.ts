@@ -1,7 +1,7 @@
 import { Flags } from '@oclif/core'
 import type { LeaseList, LeaseView } from '../api/types.ts'
 import { follow } from '../cli/follow.ts'
-import { leaseRows, NO_TOKENS } from '../cli/lease-text.ts'
+import { leaseRows, NO_TOKENS, noLeases } from '../cli/lease-text.ts'
 import { WATCHED_LEASES } from '../cli/lease-watch.ts'
 import { pagesOf, printJsonList, printNewest } from '../cli/pages.ts'
 import { ServerCommand } from '../cli/server-command.ts'
@@ -38,7 +38,7 @@ export default class Tokens extends ServerCommand {
       const live = async () => (await fetch()).leases
       await follow({ fetch: live, show }, WATCHED_LEASES, this.look, this.json)
     } else if (this.json) await printJsonList('leases', pages)
-    else await this.list(pages)
+    else await this.list(pages, flags.all ? noLeases(flags.env) : NO_TOKENS)
   }
 
   private page(
@@ -48,10 +48,13 @@ export default class Tokens extends ServerCommand {
     return this.request('listLeases', { query: { ...query, limit: String(PAGE) } }, waiting)
   }
 
-  private async list(pages: AsyncIterable<readonly LeaseView[]>): Promise<void> {
+  private async list(
+    pages: AsyncIterable<readonly LeaseView[]>,
+    nothing: readonly string[],
+  ): Promise<void> {
     const rows = (leases: readonly LeaseView[]) => leaseRows(leases, Date.now(), this.look)
     const advice = 'narrow them with --env, or use --json'
     const shown = await printNewest(pages, rows, this.look, advice)
-    if (shown === 0) this.nothing(NO_TOKENS)
+    if (shown === 0) this.nothing(nothing)
   }
 }

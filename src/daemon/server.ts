@@ -66,6 +66,12 @@ export function serverFor(
     genReqId: () => randomUUID(),
     exposeHeadRoutes: false,
     forceCloseConnections: true,
+    // Before any route, such as for a URL that cannot be decoded: the framework's own answer would quote it.
+    frameworkErrors: (error, request, reply) => {
+      // No hook runs for these.
+      reply.raw.once('close', () => onDone?.(null, request, reply))
+      answer(context, reply, error)
+    },
   })
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',

@@ -22,6 +22,8 @@ export interface ExecOptions {
   /** Of a `broker serve` elsewhere, which is asked instead of the daemon of this machine. */
   readonly server: string | undefined
   readonly subjectTokenFile: string | undefined
+  /** To ask an identity token for, instead of the URL of the server. */
+  readonly audience: string | undefined
   readonly caFile: string | undefined
   /** Undefined only with `--dry-run`. */
   readonly command: string | undefined
@@ -66,6 +68,7 @@ export function parseExec(argv: readonly string[]): ExecOptions {
     quiet: given.has('quiet'),
     server: one('server'),
     subjectTokenFile: one('subject-token-file'),
+    audience: one('audience'),
     caFile: one('ca-file'),
     command,
     args,
@@ -123,8 +126,10 @@ function refuseWithoutServer(given: Given): void {
     )
   }
   // Inside a job's task the server is known without the flag.
-  if (given.has('server') || !given.has('subject-token-file')) return
-  throw usage('--subject-token-file needs --server', '--server URL of the broker that trusts it')
+  if (given.has('server')) return
+  const flag = (['subject-token-file', 'audience'] as const).find((name) => given.has(name))
+  if (flag === undefined) return
+  throw usage(`--${flag} needs --server`, '--server URL of the broker that is to trust the job')
 }
 
 function ttlOf(text: string | undefined): number | undefined {

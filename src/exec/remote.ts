@@ -94,15 +94,16 @@ function refuseUnavailable({ isolation, dryRun, pass }: ExecOptions, env: Enviro
 /** Inside a job's task that is its lease, at the server that it came from and at no other. */
 async function openerOf(
   server: Server,
-  { subjectTokenFile }: ExecOptions,
+  { subjectTokenFile, audience }: ExecOptions,
   env: Environment,
   cwd: string,
 ): Promise<Secret> {
   const { BROKER_HANDLE: handle, BROKER_SERVER: own } = env
   const inside = handle && own && URL.canParse(own) && serverAt(own).url === server.url
-  if (inside && subjectTokenFile === undefined) return new Secret(handle)
+  const asJob = subjectTokenFile !== undefined || audience !== undefined
+  if (inside && !asJob) return new Secret(handle)
   const { token } = await findSubjectToken(env, {
-    audience: server.url,
+    audience: audience ?? server.url,
     ...(subjectTokenFile !== undefined && { tokenFile: resolve(cwd, subjectTokenFile) }),
   })
   return token

@@ -294,6 +294,17 @@ describe('tokens', () => {
     ],
   })
 
+  test.each([
+    [[], 'no leases yet\n'],
+    [['--env', 'nosuch'], 'no leases of that environment yet\n'],
+  ] as const)('--all of nothing names no environment: %j', async (flags, says) => {
+    await serve({ listLeases: () => ({ body: { leases: [], nextCursor: null } }) })
+    const { stdout, stderr } = await broker(['tokens', '--all', ...flags])
+    expect(stdout).toBe('')
+    expect(stderr).toContain(says)
+    expect(stderr).not.toMatch(/live|staging|nosuch/)
+  })
+
   test('an empty list leaves a pipe empty and says on standard error how to get one', async () => {
     await serve({ listLeases: () => ({ body: { leases: [], nextCursor: null } }) })
     const text = await broker(['tokens'])

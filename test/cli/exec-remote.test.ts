@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -82,10 +82,18 @@ describe('what no server offers is refused before anything is asked', () => {
     expect(err).toContain('is not the address of a server')
   })
 
-  it('a token file without a server', async () => {
-    const { status, err } = await job(RAN, ['--subject-token-file', 'x'])
+  it.each(['--subject-token-file', '--audience'])('%s without a server', async (flag) => {
+    const { status, out, err } = await job(RAN, [flag, 'x'])
+    expect([status, out]).toEqual([125, ''])
+    expect(err).toContain(`${flag} needs --server`)
+  })
+
+  it('an audience inside of a task, which has no identity of a job: never its credential instead', async () => {
+    const inside = { BROKER_HANDLE: HANDLE, BROKER_SERVER: fake.url, BROKER_ID_TOKEN: '' }
+    const { status, err } = await exec(['--audience', 'x'], inside)
     expect(status).toBe(125)
-    expect(err).toContain('--subject-token-file needs --server')
+    expect(err).toContain('this is no CI job whose identity is known')
+    expect(fake.arrived).toEqual([])
   })
 
   it('a bad token of a job that is another server’s, whose credential is not shown to this one', async () => {
@@ -115,6 +123,28 @@ describe('a refusal of a server', () => {
 })
 
 describe('a task of a server', () => {
+  it.each([
+    [[], undefined],
+    [['--audience', 'for-us'], 'for-us'],
+  ] as const)(
+    'is asked for by an identity token for the audience that was named: %j',
+    async (flags, named) => {
+      const agent = join(fake.folder, 'buildkite-agent')
+      writeFileSync(agent, `#!/bin/sh\necho "$@" > "${agent}.asked"\necho ${TOKEN}\n`, {
+        mode: 0o755,
+      })
+      const env = {
+        PATH: `${fake.folder}:${process.env['PATH']}`,
+        BUILDKITE: 'true',
+        BROKER_ID_TOKEN: '',
+      }
+      const { status, err } = await exec(flags, env)
+      expect(status, err).toBe(0)
+      expect(readFileSync(`${agent}.asked`, 'utf8')).toContain(`--audience ${named ?? fake.url} `)
+      expect(fake.arrived[0]?.authorization).toBe(`Bearer ${TOKEN}`)
+    },
+  )
+
   it('inside of another one shows that one’s credential, without a flag', async () => {
     const inside = { BROKER_HANDLE: HANDLE, BROKER_SERVER: fake.url, BROKER_ID_TOKEN: '' }
     const { status, out } = await job(RAN, ['--quiet'], inside)

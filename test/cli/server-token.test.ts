@@ -116,6 +116,16 @@ describe('refused by the server', () => {
     expectRefusal(await broker(), 3, 'does not accept the identity token of this job')
   })
 
+  test.each(['this run already has a live lease', 'the template allows at most 30m'])(
+    'because %s',
+    async (error_description) => {
+      server.script = {
+        exchange: () => ({ status: 400, body: { error: 'invalid_request', error_description } }),
+      }
+      expectRefusal(await broker(), 3, error_description)
+    },
+  )
+
   test('by the certificate: the identity token does not leave', async () => {
     const ran = await broker(ARGS, { BROKER_CA_FILE: '' })
     expectRefusal(ran, 5, 'is not signed by a root that is trusted here')
@@ -262,6 +272,7 @@ describe('a job gets its credentials', () => {
         `BROKER_LEASE=${LEASE_ID}`,
         `BROKER_HANDLE=${HANDLE}`,
         `BROKER_SERVER=${server.url}`,
+        `BROKER_CA_FILE=${join(home.path, 'ca.pem')}`,
         '',
       ].join('\n'),
     )
@@ -276,6 +287,43 @@ describe('a job gets its credentials', () => {
       requested_token_type: LEASE_TYPE,
     })
     expect(form.has('scope')).toBe(false)
+  })
+
+  const rootsOf = async (flags: readonly string[], more: Readonly<Record<string, string>> = {}) => {
+    const { stdout } = await broker([...ARGS, ...flags], more)
+    const { variables } = JSON.parse(stdout)
+    return variables.BROKER_CA_FILE as string | undefined
+  }
+
+  test('with the roots of --ca-file, so that its later commands believe the server without the flag', async () => {
+    const roots = await rootsOf(['--ca-file', 'ca.pem', '--json'], { BROKER_CA_FILE: '' })
+    expect(roots).toBe(join(home.path, 'ca.pem'))
+    server.script = { ...server.script, showLease: () => ({ status: 200, body: lease() }) }
+    const later = { BROKER_CA_FILE: roots ?? '', BROKER_HANDLE: HANDLE, BROKER_LEASE: LEASE_ID }
+    const ran = await broker(['revoke', LEASE_ID], later)
+    expect(ran.code, ran.stderr).toBe(0)
+  })
+
+  test('without roots that are gone when it ends', async () => {
+    const child = spawn(
+      'bash',
+      ['-c', '"$0" "$@" --ca-file <(cat ca.pem)', process.execPath, BIN, ...ARGS],
+      { cwd: home.path, env: environment(home.path, env({ BROKER_CA_FILE: '' })) },
+    )
+    let out = ''
+    for await (const text of child.stdout) out += text
+    expect(out).toContain('BROKER_SERVER=')
+    expect(out).not.toContain('BROKER_CA_FILE')
+  })
+
+  test('for jobs of GitLab that come later, where that file may not be', async () => {
+    server.script = {
+      ...granting(),
+      claimLease: () => ({ status: 200, body: { lease: lease(), variables: { KEY: 'canary' } } }),
+    }
+    const { stdout } = await broker([...ARGS, '--format', 'gitlab'])
+    expect(stdout).toContain('BROKER_SERVER=')
+    expect(stdout).not.toContain('BROKER_CA_FILE')
   })
 
   test('with what the flags say', async () => {

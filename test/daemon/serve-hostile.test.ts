@@ -130,6 +130,34 @@ describe('a program that goes on after its lease has ended', () => {
   })
 })
 
+describe('a job that makes sure of the end of its lease', () => {
+  it.each(['that it was let in with', 'that it never used for anything else'])(
+    'by the credential %s has not failed at anything',
+    async (which) => {
+      const from = which.includes('let in') ? '127.0.3.4' : '127.0.3.5'
+      const form = exchangeForm(await newToken(served), { requested_token_type: LEASE_TOKEN })
+      const { body } = await exchange(served, form)
+      const revoke = (token: string) =>
+        ask(served, { method: 'POST', path: '/oauth/revoke', form: { token }, from })
+      if (which.includes('let in')) {
+        const bearer = body.access_token
+        const show = { path: `/v1/leases/${body.lease_id}`, bearer, from }
+        expect((await ask(served, show)).status).toBe(200)
+        await ask(served, {
+          method: 'DELETE',
+          path: show.path,
+          bearer: served.operatorKey,
+        })
+      }
+      for (let i = 0; i < 10; i++) {
+        expect(await revoke(body.access_token)).toMatchObject({ status: 200, text: '{}' })
+      }
+      for (let i = 0; i < 5; i++) expect((await revoke('bkh_nobody')).status).toBe(200)
+      expect((await revoke('bkh_nobody')).status).toBe(429)
+    },
+  )
+})
+
 describe('an upgrade', () => {
   it('behind a request that is not answered yet is not taken: the two would run into each other', async () => {
     const form = new URLSearchParams(exchangeForm(await newToken(served))).toString()

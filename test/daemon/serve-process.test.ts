@@ -98,6 +98,25 @@ describe('broker serve', () => {
     )
   })
 
+  it('logs after templates were applied whom it trusts now, and who of them could not be asked', async () => {
+    const told = () =>
+      served.log
+        .split('\n')
+        .filter((line) => line.includes('"message":"issuers"'))
+        .map((line) => JSON.parse(line))
+    const before = told()
+    expect(before.at(-1)).toMatchObject({ trusted: served.issuer.url, failed: '' })
+    const nobody = `https://127.0.0.1:${await freePort()}`
+    const file = join(served.folder, 'more.yaml')
+    writeFileSync(file, policy(served.issuer.url).replace(served.issuer.url, nobody))
+    await served.must(['template', 'apply', file, '--yes'])
+    await until('it was told', () => told().length > before.length)
+    const [{ trusted, failed }, more] = told().slice(before.length)
+    expect(trusted.split(' ').sort()).toEqual([nobody, served.issuer.url].sort())
+    expect(failed).toBe(nobody)
+    expect(more).toBeUndefined()
+  })
+
   it('serves plain HTTP on this machine when told to', async () => {
     const port = await freePort()
     const child = idle.spawn(['serve', '--plain-http', '--listen', `127.0.0.1:${port}`], {

@@ -180,6 +180,26 @@ describe('introspection', () => {
   })
 })
 
+describe('a URL that cannot be decoded', () => {
+  it.each(['/%zz', '/v1/leases/%zz-canary', '/oauth/%E0%A4%A'])(
+    'is refused as everything else is, and not quoted: %s',
+    async (path) => {
+      const lines = () => served.log.match(/"route":"none","status":400,"ms":[\d.]+,"id":"/g) ?? []
+      const before = lines().length
+      const answer = await ask(served, { path })
+      expect(answer.status).toBe(400)
+      await expect.poll(() => lines().length).toBe(before + 1)
+      expect(served.log).not.toContain('%')
+      expect(answer.headers['content-type']).toContain('application/problem+json')
+      expect(answer.body).toMatchObject({
+        type: 'urn:broker:error:invalid_request',
+        error: { code: 'invalid_request', hint: expect.any(String) },
+      })
+      expect(answer.text).not.toMatch(/%|canary/)
+    },
+  )
+})
+
 describe('revocation', () => {
   const revoke = (token: string) =>
     ask(served, { method: 'POST', path: '/oauth/revoke', form: { token } })

@@ -62,7 +62,7 @@ describe('an exchange that is refused', () => {
         lease_id: LEASE,
       },
       is: {
-        code: 'invalid_request',
+        code: 'denied',
         hint: expect.stringContaining('end that one first'),
         details: { error: 'invalid_request', lease: LEASE },
       },
@@ -73,7 +73,7 @@ describe('an exchange that is refused', () => {
         error: 'invalid_request',
         error_description: "template 'deploy' allows at most 30m, asked for 5h",
       },
-      is: { code: 'invalid_request', hint: 'ask for less with --ttl' },
+      is: { code: 'denied', hint: 'ask for less with --ttl' },
     },
     {
       name: 'a place that is not for this job',
@@ -162,6 +162,14 @@ describe('an exchange that is refused', () => {
     const error = await ask().catch((one) => one)
     expect(JSON.stringify({ ...error, stack: error.stack })).not.toContain(SUBJECT.reveal())
   })
+})
+
+it('tells a request that is at fault from one that is refused', async () => {
+  const error_description = "the parameter 'scope' is there twice"
+  broker.next.set('/oauth/token', [
+    { status: 400, body: { error: 'invalid_request', error_description } },
+  ])
+  await expect(ask()).rejects.toMatchObject({ code: 'invalid_request', message: error_description })
 })
 
 describe('asking again', () => {

@@ -1,11 +1,17 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createTlsServer } from 'node:https'
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Server as TcpServer,
+} from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { serverAt } from '../../src/client/server.ts'
+import { callServer, serverAt } from '../../src/client/server.ts'
 import { createServerClient } from '../../src/client/server-client.ts'
 import { whyUnreachable } from '../../src/client/server-failure.ts'
 import { BrokerError } from '../../src/errors.ts'
 import { Secret } from '../../src/lib/secret.ts'
+import { CertificateAuthority } from '../../src/proxy/certificates.ts'
 
 const HEALTH = { status: 'ok', version: '1.2.3' }
 
@@ -37,7 +43,7 @@ afterEach(() => {
   http.close()
 })
 
-const urlOf = (server: Server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+const urlOf = (server: TcpServer) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 const client = (bearer = async () => new Secret('canary-key'), env = {}) => {
   const server = serverAt(urlOf(http))
   return createServerClient({ server, env, inTask: false, bearer })
@@ -47,6 +53,13 @@ const failure = (work: Promise<unknown>) =>
     () => expect.unreachable('it was not refused'),
     (error: unknown) => error as BrokerError,
   )
+
+async function certificate() {
+  const end = new Date(Date.now() + 86_400_000)
+  const authority = await CertificateAuthority.create('client-server', new Date(), end)
+  const { chain, key } = await authority.leaf('127.0.0.1')
+  return { cert: chain, key: key.reveal() }
+}
 
 describe('the address of a server', () => {
   const refusal = (text: string) => {
@@ -172,6 +185,7 @@ describe('why a server cannot be reached', () => {
     ['CERT_NOT_YET_VALID', 'not valid now', 'clock'],
     ['ERR_SSL_WRONG_VERSION_NUMBER', 'does not speak TLS', 'port'],
     ['EPROTO', 'does not speak TLS', 'port'],
+    ['ECONNRESET', 'hung up before', '--plain-http'],
     ['ECONNREFUSED', 'nobody listens', 'broker serve'],
     ['ENOTFOUND', 'is not known here', 'network'],
   ] as const
@@ -181,6 +195,39 @@ describe('why a server cannot be reached', () => {
     expect(error.message).toContain(says)
     expect(error.message).toContain('"https://broker.example"')
     expect(error.hint).toContain(hint)
+  })
+
+  const told = async (listener: TcpServer, scheme: string) => {
+    await new Promise<void>((done) => listener.listen(0, '127.0.0.1', done))
+    const there = serverAt(urlOf(listener).replace('http:', scheme))
+    const asked = callServer(there, { method: 'GET', path: '/healthz', timeoutMs: 10_000 })
+    const error = await failure(asked)
+    listener.close()
+    return { first: error, said: whyUnreachable(there, error) as BrokerError }
+  }
+
+  test('says so where plain HTTP is spoken to a port that expects TLS', async () => {
+    const { said } = await told(createTlsServer(await certificate()), 'http:')
+    expect(said).toMatchObject({
+      code: 'daemon_unreachable',
+      hint: expect.stringContaining('a certificate is asked as https://'),
+    })
+  })
+
+  test('says so where TLS is spoken to a port of plain HTTP, and blames no certificate', async () => {
+    const { first, said } = await told(createServer(), 'https:')
+    expect(said).toMatchObject({
+      code: 'daemon_unreachable',
+      hint: expect.stringContaining('one with --plain-http is asked as http://'),
+    })
+    expect(first.hint).not.toContain('certificate')
+  })
+
+  test('says so where something else listens, or hangs up', async () => {
+    const other = createTcpServer((socket) => socket.on('error', () => {}).write('SSH-2.0-x\r\n'))
+    expect((await told(other, 'http:')).said.hint).toContain('a certificate is asked as https://')
+    const rude = createTcpServer((socket) => socket.resetAndDestroy())
+    expect((await told(rude, 'https:')).said.hint).toContain('see that the port is the one')
   })
 
   test('is left as it is where it is not known, and other errors are', () => {

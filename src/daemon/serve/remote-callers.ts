@@ -68,6 +68,16 @@ export class RemoteCallers {
     }
   }
 
+  /** True of a lease's credential that was let in before, or that ended its lease: its lease may be over by now. */
+  knew(credential: string): boolean {
+    return this.#accepted.has(digest(`Bearer ${credential}`))
+  }
+
+  /** It was good for something else than calling. */
+  noteGood(credential: string): void {
+    if (credential.startsWith('bkh_')) this.#remember(`Bearer ${credential}`)
+  }
+
   /** Of leases asked for from inside of one another: each with a rate of its own would be no rate. */
   async #rootOf({ id, parent }: Lease): Promise<LeaseId> {
     const above = parent && (await this.#terms.context.store.read.lease(parent))

@@ -103,7 +103,10 @@ export class Remote {
     this.#front.serve(this.#answering.answer, this.#answering.upgrade)
   }
 
-  /** Asks all issuers that are trusted now, so that the first token need not wait. Never throws. */
+  /**
+   * Asks all issuers that are trusted now, so that the first token need not wait, and logs them: at the start and
+   * whenever templates were applied. Never throws.
+   */
   async warm(context: Context): Promise<IssuersAsked> {
     const { log } = this.#terms
     try {
@@ -113,7 +116,9 @@ export class Remote {
       }
       const failed = await this.#verifier.warm(trust.issuers)
       for (const [issuer, why] of failed) log.warn('an issuer could not be asked', { issuer, why })
-      return { trusted: [...trust.issuers.keys()], failed }
+      const trusted = [...trust.issuers.keys()]
+      log.info('issuers', { trusted: trusted.join(' '), failed: [...failed.keys()].join(' ') })
+      return { trusted, failed }
     } catch (error) {
       log.error('the issuers could not be asked', error)
       return { trusted: [], failed: new Map() }

@@ -50,14 +50,18 @@ export function addTokenRoutes(
     'oauthRevoke',
     async ({ request, reply }) => {
       noStore(reply)
-      const lease = await leaseOfToken(context, reading.readToken, tokenOf(request.body))
+      const token = tokenOf(request.body)
+      const lease = await leaseOfToken(context, reading.readToken, token)
       if (!lease) {
+        // Of a lease that is over: whoever makes sure of its end has not failed at anything.
+        if (terms.callers.knew(token)) return {}
         // After the look: what strangers at the same address do must not keep a lease alive.
         admission.refuseTired(request.ip)
         admission.noteFailure(request.ip)
         return {}
       }
       noteLease(request, lease.id)
+      terms.callers.noteGood(token)
       const ended = await revoke(context, lease.id, 'task_ended', 'revoked by its holder')
       const over = hasEnded(ended.state)
       reply.header('broker-lease-state', over ? 'revoked' : 'revoking')
