@@ -247,10 +247,13 @@ test.runIf(process.platform === 'linux')(
     })
     try {
       const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)))
+      const stat = () => readFileSync(`/proc/${pid}/stat`, 'latin1')
+      // For a moment it is still a copy of the shell, by whose name it would be known.
+      while (!stat().includes('(cat)')) await setImmediate()
       const hasEnded = endOf(pid)
       expect(hasEnded()).toBe(false)
       parent.stdin.end()
-      while (!readFileSync(`/proc/${pid}/stat`, 'latin1').includes(') Z ')) await setImmediate()
+      while (!stat().includes(') Z ')) await setImmediate()
       expect(hasEnded()).toBe(true)
     } finally {
       parent.kill('SIGKILL')
