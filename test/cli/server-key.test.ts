@@ -222,7 +222,7 @@ describe('a server that cannot be believed gets no key, and each has its own wor
       options: { plain: true },
       url: (url) => url.replace('http:', 'https:'),
       says: 'does not speak TLS',
-      hint: 'scheme and port',
+      hint: '--plain-http is asked as http://',
     },
     {
       name: 'that is another web site',
