@@ -18,7 +18,7 @@ export default defineConfig({
           include: ['test/{unit,contract,daemon,cli,crash,proxy}/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          maxWorkers: 3,
+          maxWorkers: 2,
         },
       },
       {

@@ -3,7 +3,7 @@ import { STATUS_CODES, validateHeaderName, validateHeaderValue } from 'node:http
 import { constants, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { GateRefused } from './ask.ts'
-import { discard } from './body.ts'
+import { discard, endLingering, LINGER_MS } from './body.ts'
 import type { Engine } from './engine.ts'
 import { report } from './engine.ts'
 import { addField, type FieldRecord } from './fields.ts'
@@ -100,11 +100,11 @@ function write(
   if (close) fields['connection'] = 'close'
   ;(response as ServerResponse).writeHead(status, fields)
   response.end(sent)
-  if (!request.readableEnded) discard(request, limits.drainBytes, () => request.socket.destroy())
+  const { socket } = request as IncomingMessage
+  if (!request.readableEnded) {
+    discard(request, limits.drainBytes, () => endLingering(request, socket))
+  }
 }
-
-/** How long a refused client may still send before it is cut: it reads no answer after a reset. */
-const LINGER_MS = 1000
 
 /** The same on a bare socket, where no request was taken over yet; the connection ends with it. */
 export function writeRefusal(socket: Duplex, refusal: Refusal): void {

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { type Readable, Transform, type TransformCallback } from 'node:stream'
 import { malformed, Refused } from './refusal.ts'
 
@@ -86,10 +87,26 @@ export class Meter extends Transform {
 /** Throws away what is left of a body nobody wants; past `limit` the rest is not waited for. */
 export function discard(source: Readable, limit: number, cut: () => void): void {
   let size = 0
+  let over = false
   source.on('error', () => {})
   source.on('data', (piece: Buffer) => {
     size += piece.length
-    if (size > limit) cut()
+    if (size <= limit || over) return
+    over = true
+    cut()
   })
   source.resume()
+}
+
+/** How long a refused client has to read its answer before it is cut: it reads none after a reset. */
+export const LINGER_MS = 1000
+
+/**
+ * Ends a connection whose client still sends: nothing more is read, which makes it stop and look for its
+ * answer, and then it is cut. A close at once would be a reset, and the answer lost (RFC 9112 §9.6).
+ */
+export function endLingering(source: Readable, socket: Socket): void {
+  source.pause()
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(timer))
 }

@@ -9,7 +9,7 @@ import {
   sendRefusal,
 } from './answer.ts'
 import { formatAuthority } from './authority.ts'
-import { discard, Meter } from './body.ts'
+import { discard, endLingering, Meter } from './body.ts'
 import { type Decision, decide, outgoingFields } from './decide.ts'
 import { type Engine, report } from './engine.ts'
 import { forward, type Progress } from './forward.ts'
@@ -184,7 +184,7 @@ function mustClose({ raw }: Arrival, { request }: About): boolean {
 /** The upstream answered before it had the body: what the client still sends goes nowhere. */
 function abandon({ limits }: Engine, { request, response }: Arrival): void {
   discard(request, limits.drainBytes, () => {
-    if (!('stream' in request)) request.socket.destroy()
+    if (!('stream' in request)) endLingering(request, request.socket)
   })
   if ('stream' in request && response.writableFinished) {
     request.stream.close(constants.NGHTTP2_NO_ERROR)
