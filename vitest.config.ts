@@ -18,7 +18,7 @@ export default defineConfig({
           include: ['test/{unit,contract,daemon,cli,crash,proxy}/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          maxWorkers: 2,
+          maxWorkers: 3, // one waits while others work
         },
       },
       {
@@ -28,7 +28,7 @@ export default defineConfig({
           include: ['test/services/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          maxWorkers: 1,
         },
       },
       {
