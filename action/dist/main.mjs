@@ -45,69 +45,6 @@ function cannotHold(name, what, instead) {
   });
 }
 
-// src/lib/secret.ts
-import { inspect } from "node:util";
-var REDACTED = "[redacted]";
-var Secret = class {
-  #value;
-  constructor(value) {
-    this.#value = value;
-  }
-  /** The material itself. Call it as late as possible, and never keep what it returns. */
-  reveal() {
-    return this.#value;
-  }
-  toString() {
-    return REDACTED;
-  }
-  toJSON() {
-    return REDACTED;
-  }
-  [inspect.custom]() {
-    return REDACTED;
-  }
-};
-
-// src/ci/masks.ts
-var TOLD = /* @__PURE__ */ new Set([
-  "BROKER_CA_FILE",
-  "BROKER_ENV",
-  "BROKER_EXPIRES_AT",
-  "BROKER_LEASE",
-  "BROKER_SERVER",
-  "PGDATABASE",
-  "PGHOST",
-  "PGPORT",
-  "PGSSLMODE",
-  "PGUSER"
-]);
-var SHORTEST_LINE = 3;
-function secretValues(variables) {
-  const values = Object.entries(variables.reveal()).filter(([name]) => !TOLD.has(name)).flatMap(([, value]) => [value, ...passwordIn(value)]);
-  return new Secret([...new Set(values)].filter((value) => value.trim() !== ""));
-}
-function maskLines(secrets) {
-  const parts = secrets.flatMap((secret) => [secret, ...linesOf(secret)]);
-  return [...new Set(parts)].map((part) => `::add-mask::${escaped(part)}
-`).join("");
-}
-function linesOf(secret) {
-  const lines = secret.split(/[\r\n]+/);
-  return lines.length === 1 ? [] : lines.filter((line) => line.trim().length >= SHORTEST_LINE);
-}
-function escaped(text) {
-  return text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
-}
-function passwordIn(value) {
-  const password = URL.canParse(value) ? new URL(value).password : "";
-  if (password === "") return [];
-  try {
-    return [password, decodeURIComponent(password)];
-  } catch {
-    return [password];
-  }
-}
-
 // src/ci/github-files.ts
 var RESERVED = /^(?:GITHUB_|RUNNER_|NODE_OPTIONS$|CI$)/;
 function writeGithub(env, { lease, variables }) {
@@ -172,12 +109,17 @@ function unusable(name, why, cause) {
   });
 }
 
+// src/lib/loopback-host.ts
+var NAMES = /* @__PURE__ */ new Set(["localhost", "127.0.0.1", "[::1]"]);
+function isLoopbackHost(hostname) {
+  return NAMES.has(hostname);
+}
+
 // src/client/server.ts
 var LONGEST_ANSWER = 64 * 1024 * 1024;
-var LOOPBACK = /* @__PURE__ */ new Set(["localhost", "127.0.0.1", "[::1]"]);
 function serverAt(text, ca) {
   const url = URL.canParse(text) ? new URL(text) : void 0;
-  const plain2 = url?.protocol === "http:" && LOOPBACK.has(url.hostname);
+  const plain2 = url?.protocol === "http:" && isLoopbackHost(url.hostname);
   const hint = `give it as https://HOST or https://HOST:PORT${url?.protocol === "http:" ? "; http:// is for a server on this machine alone" : ""}`;
   if (url?.username || url?.password) {
     const message = "a URL with a user or a password is not the address of a server";
@@ -261,6 +203,29 @@ function unreachable(server, cause) {
   });
 }
 
+// src/lib/secret.ts
+import { inspect } from "node:util";
+var REDACTED = "[redacted]";
+var Secret = class {
+  #value;
+  constructor(value) {
+    this.#value = value;
+  }
+  /** The material itself. Call it as late as possible, and never keep what it returns. */
+  reveal() {
+    return this.#value;
+  }
+  toString() {
+    return REDACTED;
+  }
+  toJSON() {
+    return REDACTED;
+  }
+  [inspect.custom]() {
+    return REDACTED;
+  }
+};
+
 // src/ci/patience.ts
 import { setTimeout as wait } from "node:timers/promises";
 var TRIES = 3;
@@ -319,7 +284,6 @@ function tokenIn(text) {
 }
 
 // src/ci/github-identity.ts
-var LOOPBACK2 = /* @__PURE__ */ new Set(["localhost", "127.0.0.1", "[::1]"]);
 var BUDGET_MS = 3e4;
 async function githubToken(env, terms, patience) {
   const url = env["ACTIONS_ID_TOKEN_REQUEST_URL"];
@@ -336,7 +300,7 @@ async function githubToken(env, terms, patience) {
 }
 function addressOf(text, { audience, plainLoopback = false }) {
   const url = URL.canParse(text) ? new URL(text) : void 0;
-  const plain2 = plainLoopback && url?.protocol === "http:" && LOOPBACK2.has(url.hostname);
+  const plain2 = plainLoopback && url?.protocol === "http:" && isLoopbackHost(url.hostname);
   if (!url || !(url.protocol === "https:" || plain2)) {
     throw new BrokerError(
       "unauthorized",
@@ -375,6 +339,46 @@ function notAllowed() {
   return new BrokerError("unauthorized", "this job may not ask GitHub for an identity token", {
     hint: 'give it "permissions: id-token: write" (reusable workflows need it at the caller too); runs of pull requests from forks never get it'
   });
+}
+
+// src/ci/masks.ts
+var TOLD = /* @__PURE__ */ new Set([
+  "BROKER_CA_FILE",
+  "BROKER_ENV",
+  "BROKER_EXPIRES_AT",
+  "BROKER_LEASE",
+  "BROKER_SERVER",
+  "PGDATABASE",
+  "PGHOST",
+  "PGPORT",
+  "PGSSLMODE",
+  "PGUSER"
+]);
+var SHORTEST_LINE = 3;
+function secretValues(variables) {
+  const values = Object.entries(variables.reveal()).filter(([name]) => !TOLD.has(name)).flatMap(([, value]) => [value, ...passwordIn(value)]);
+  return new Secret([...new Set(values)].filter((value) => value.trim() !== ""));
+}
+function maskLines(secrets) {
+  const parts = secrets.flatMap((secret) => [secret, ...linesOf(secret)]);
+  return [...new Set(parts)].map((part) => `::add-mask::${escaped(part)}
+`).join("");
+}
+function linesOf(secret) {
+  const lines = secret.split(/[\r\n]+/);
+  return lines.length === 1 ? [] : lines.filter((line) => line.trim().length >= SHORTEST_LINE);
+}
+function escaped(text) {
+  return text.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
+}
+function passwordIn(value) {
+  const password = URL.canParse(value) ? new URL(value).password : "";
+  if (password === "") return [];
+  try {
+    return [password, decodeURIComponent(password)];
+  } catch {
+    return [password];
+  }
 }
 
 // src/ci/take.ts

@@ -63,12 +63,17 @@ function isBrokerError(error) {
   return error instanceof Error && error.name === "BrokerError" && "code" in error && "hint" in error;
 }
 
+// src/lib/loopback-host.ts
+var NAMES = /* @__PURE__ */ new Set(["localhost", "127.0.0.1", "[::1]"]);
+function isLoopbackHost(hostname) {
+  return NAMES.has(hostname);
+}
+
 // src/client/server.ts
 var LONGEST_ANSWER = 64 * 1024 * 1024;
-var LOOPBACK = /* @__PURE__ */ new Set(["localhost", "127.0.0.1", "[::1]"]);
 function serverAt(text, ca) {
   const url = URL.canParse(text) ? new URL(text) : void 0;
-  const plain2 = url?.protocol === "http:" && LOOPBACK.has(url.hostname);
+  const plain2 = url?.protocol === "http:" && isLoopbackHost(url.hostname);
   const hint = `give it as https://HOST or https://HOST:PORT${url?.protocol === "http:" ? "; http:// is for a server on this machine alone" : ""}`;
   if (url?.username || url?.password) {
     const message = "a URL with a user or a password is not the address of a server";

@@ -5,8 +5,6 @@ import { BrokerError } from '../errors.ts'
 import type { Credentials } from './format.ts'
 import { cannotHold, pairsOf } from './variables.ts'
 
-export { maskLines, secretValues } from './masks.ts'
-
 /** The files through which a step talks to GitHub's runner. */
 export type CommandFile = 'GITHUB_ENV' | 'GITHUB_OUTPUT' | 'GITHUB_STATE'
 

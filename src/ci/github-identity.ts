@@ -1,6 +1,7 @@
 import type { Environment } from '../client/caller.ts'
 import { callServer, type ServerAnswer } from '../client/server.ts'
 import { BrokerError } from '../errors.ts'
+import { isLoopbackHost } from '../lib/loopback-host.ts'
 import { Secret } from '../lib/secret.ts'
 import { type Patience, patiently } from './patience.ts'
 import { tokenIn } from './token-shape.ts'
@@ -11,7 +12,6 @@ export interface GithubTerms {
   readonly plainLoopback?: boolean
 }
 
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 const BUDGET_MS = 30_000
 
 /**
@@ -40,7 +40,7 @@ export async function githubToken(
 
 function addressOf(text: string, { audience, plainLoopback = false }: GithubTerms) {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  const plain = plainLoopback && url?.protocol === 'http:' && LOOPBACK.has(url.hostname)
+  const plain = plainLoopback && url?.protocol === 'http:' && isLoopbackHost(url.hostname)
   if (!url || !(url.protocol === 'https:' || plain)) {
     throw new BrokerError(
       'unauthorized',

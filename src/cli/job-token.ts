@@ -1,7 +1,7 @@
 import { constants } from 'node:os'
 import type { Wish } from '../ci/exchange.ts'
 import type { Credentials, Format } from '../ci/format.ts'
-import { maskLines } from '../ci/github-files.ts'
+import { maskLines } from '../ci/masks.ts'
 import { findSubjectToken } from '../ci/subject-token.ts'
 import { type Taken, takeLease } from '../ci/take.ts'
 import type { Server } from '../client/server.ts'

@@ -1,5 +1,6 @@
 import { type Credentials, type Format, formatCredentials } from '../ci/format.ts'
-import { maskLines, secretValues, writeGithub } from '../ci/github-files.ts'
+import { writeGithub } from '../ci/github-files.ts'
+import { maskLines, secretValues } from '../ci/masks.ts'
 import { BrokerError, isBrokerError } from '../errors.ts'
 import { jsonText, remark, writeWhole } from './terminal.ts'
 

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type { RequestOptions } from 'node:https'
 import { BrokerError } from '../errors.ts'
+import { isLoopbackHost } from '../lib/loopback-host.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Environment } from './caller.ts'
 
@@ -33,7 +34,6 @@ export interface ServerAnswer {
 }
 
 const LONGEST_ANSWER = 64 * 1024 * 1024
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /**
  * Reads `--server`. Throws `usage` for what is no https URL, quoting no password; plain http is taken on this machine alone, since
@@ -41,7 +41,7 @@ const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'
  */
 export function serverAt(text: string, ca?: string): Server {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  const plain = url?.protocol === 'http:' && LOOPBACK.has(url.hostname)
+  const plain = url?.protocol === 'http:' && isLoopbackHost(url.hostname)
   const hint = `give it as https://HOST or https://HOST:PORT${
     url?.protocol === 'http:' ? '; http:// is for a server on this machine alone' : ''
   }`

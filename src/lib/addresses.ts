@@ -81,6 +81,19 @@ export function expand(address: string): number[] {
   return [...head, ...Array(8 - head.length - tail.length).fill(0), ...tail]
 }
 
+/**
+ * What one sender can choose freely counts as one: of IPv6 the /64 that a customer is given at least.
+ * IPv4, also written within IPv6, counts by address; anything else as it is.
+ */
+export function networkOf(address: string): string {
+  const plain = address.replace(/%.*$/, '')
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(plain)?.[1]
+  if (mapped !== undefined) return mapped
+  if (isIP(plain) !== 6) return address.slice(0, 100)
+  const network = expand(plain).slice(0, 4)
+  return `${network.map((group) => group.toString(16)).join(':')}::/64`
+}
+
 function dotted(groups: readonly number[]): string {
   return groups.flatMap((group) => [group >> 8, group & 0xff]).join('.')
 }

@@ -8,37 +8,9 @@ import {
   gitlabClaims,
 } from '../fixtures/oidc-claims.ts'
 import { type BadToken, badTokens, type CorpusKeys } from '../fixtures/oidc-corpus.ts'
+import { KINDS } from '../fixtures/oidc-corpus-kinds.ts'
 import { craft, signToken } from '../fixtures/oidc-issuer.ts'
 import { corpusKeys, NOW, OidcWorld } from '../fixtures/oidc-world.ts'
-
-/** Rules as people write them; every claim is one that a stranger could try to come close to. */
-const KINDS = [
-  {
-    kind: 'github',
-    // The path by which an installation of GitHub is known as one.
-    path: '/_services/token',
-    claims: githubClaims,
-    rule: {
-      repository_id: '456789',
-      repository_owner_id: '123456',
-      ref: 'refs/heads/main',
-      environment: 'production',
-      job_workflow_ref: 'octo-org/shared/.github/workflows/deploy.yml@refs/heads/main',
-    },
-  },
-  {
-    kind: 'gitlab',
-    path: '',
-    claims: gitlabClaims,
-    rule: {
-      project_id: '20',
-      namespace_id: '72',
-      ref: 'main',
-      ref_protected: 'true',
-      environment: 'production',
-    },
-  },
-] as const
 
 let keys: CorpusKeys
 beforeAll(() => {

@@ -6,39 +6,13 @@ import { explainFailure } from '../../src/core/trust/explain.ts'
 import { matchRule } from '../../src/core/trust/match.ts'
 import type { JsonObject } from '../../src/lib/json.ts'
 import { until } from '../fixtures/broker.ts'
-import { AUDIENCE, githubClaims, gitlabClaims } from '../fixtures/oidc-claims.ts'
+import { AUDIENCE } from '../fixtures/oidc-claims.ts'
 import { type BadToken, badTokens } from '../fixtures/oidc-corpus.ts'
+import { KINDS } from '../fixtures/oidc-corpus-kinds.ts'
 import { signToken } from '../fixtures/oidc-issuer.ts'
 import { corpusKeys, OidcWorld } from '../fixtures/oidc-world.ts'
 import { Served } from '../fixtures/serve.ts'
 import { exchangeOf, post, restart, trusting } from './serve-world.ts'
-
-const KINDS = [
-  {
-    kind: 'github',
-    path: '/_services/token',
-    claims: githubClaims,
-    rule: {
-      repository_id: '456789',
-      repository_owner_id: '123456',
-      ref: 'refs/heads/main',
-      environment: 'production',
-      job_workflow_ref: 'octo-org/shared/.github/workflows/deploy.yml@refs/heads/main',
-    },
-  },
-  {
-    kind: 'gitlab',
-    path: '',
-    claims: gitlabClaims,
-    rule: {
-      project_id: '20',
-      namespace_id: '72',
-      ref: 'main',
-      ref_protected: 'true',
-      environment: 'production',
-    },
-  },
-] as const
 
 /** Strangers are slowed down and their refusals counted: so many of one address, then of all until a restart. */
 const OF_ONE_ADDRESS = 25

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { NewEntry } from '../../src/audit/entry.ts'
-import { networkOf } from '../../src/broker/exchange/network.ts'
 import { Refusals } from '../../src/broker/exchange/refusals.ts'
+import { networkOf } from '../../src/lib/addresses.ts'
 import type { Writer } from '../../src/store/store.ts'
 
 class World {

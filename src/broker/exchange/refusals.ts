@@ -1,9 +1,9 @@
 import type { NewEntry } from '../../audit/entry.ts'
+import { networkOf } from '../../lib/addresses.ts'
 import type { JsonObject } from '../../lib/json.ts'
 import type { Store } from '../../store/store.ts'
 import type { Log } from '../context.ts'
 import { Bucket } from './bucket.ts'
-import { networkOf } from './network.ts'
 
 /** From one network: so many entries at once, then one a second. */
 const AT_ONCE = 30

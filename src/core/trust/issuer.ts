@@ -1,4 +1,5 @@
-const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '[::1]'])
+import { isLoopbackHost } from '../../lib/loopback-host.ts'
+
 const MAX_ISSUER = 500
 
 /**
@@ -14,5 +15,5 @@ export function issuerKind(text: string): 'https' | 'loopback' | null {
   const canonical = text === origin + pathname || (pathname === '/' && text === origin)
   if (!canonical || hostname.endsWith('.')) return null
   if (protocol === 'https:') return 'https'
-  return protocol === 'http:' && LOOPBACK.has(hostname) ? 'loopback' : null
+  return protocol === 'http:' && isLoopbackHost(hostname) ? 'loopback' : null
 }

@@ -1,5 +1,4 @@
-import { isIP } from 'node:net'
-import { expand } from '../../lib/addresses.ts'
+import { networkOf } from '../../lib/addresses.ts'
 
 export interface Rate {
   /** At once, by someone who was quiet before. */
@@ -69,17 +68,7 @@ export class Rates {
   }
 }
 
-/**
- * Who an address stands for: itself, and of IPv6 its network of 64 bits, which is what one subscriber
- * gets and may choose addresses in.
- */
+/** Who an address stands for: the network that whoever is behind it may choose addresses in. */
 export function addressKey(address: string | undefined): string {
-  if (address === undefined) return 'unknown'
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
-  if (mapped !== undefined) return mapped
-  if (isIP(address) !== 6) return address
-  return `${expand(address)
-    .slice(0, 4)
-    .map((group) => group.toString(16))
-    .join(':')}::/64`
+  return address === undefined ? 'unknown' : networkOf(address)
 }
