@@ -115,7 +115,7 @@ async function serve(config: Config, terms: RunTerms, remote: Remote | undefined
     path: home.database,
     keys,
     now,
-    recorder: { program: terms.recorder },
+    recorder: terms.recorder,
   })
   const installId = await loadInstallId(store)
   const registry = createRegistry()

@@ -2,6 +2,7 @@ import { type Kysely, sql } from 'kysely'
 import type { Migration } from 'kysely/migration'
 import { ARROWS } from '../core/transitions.ts'
 import { addExchange } from './migration-exchange.ts'
+import { addJournal } from './migration-journal.ts'
 import { addProxy } from './migration-proxy.ts'
 
 /** In order of their names; one that has been released is never changed. */
@@ -11,6 +12,7 @@ export const MIGRATIONS: Readonly<Record<string, Migration>> = {
   '0003_configuration': { up: createConfiguration },
   '0004_proxy': { up: addProxy },
   '0005_exchange': { up: addExchange },
+  '0006_journal': { up: addJournal },
 }
 
 async function createLeases(db: Kysely<never>): Promise<void> {

@@ -72,10 +72,13 @@ interface Prepared {
 /** Works at once: a query is done when `executeQuery` returns, so nobody can come in between. */
 export class NodeSqliteConnection implements DatabaseConnection {
   readonly #database: DatabaseSync
+  readonly #before: () => Promise<void> | null
   readonly #statements = new Map<string, Prepared>()
 
-  constructor(database: DatabaseSync) {
+  /** `before`: what a query waits for, where there is anything to wait for. */
+  constructor(database: DatabaseSync, before: () => Promise<void> | null = () => null) {
     this.#database = database
+    this.#before = before
   }
 
   run(statement: string): void {
@@ -83,6 +86,8 @@ export class NodeSqliteConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const before = this.#before()
+    if (before) await before
     const { statement, returnsRows } = this.#prepare(query.sql)
     const parameters = query.parameters as never[]
     if (returnsRows) return { rows: statement.all(...parameters) as R[] }
@@ -95,6 +100,8 @@ export class NodeSqliteConnection implements DatabaseConnection {
   }
 
   async *streamQuery<R>(query: CompiledQuery): AsyncIterableIterator<QueryResult<R>> {
+    const before = this.#before()
+    if (before) await before
     const parameters = query.parameters as never[]
     const { statement } = this.#prepare(query.sql)
     for (const row of statement.iterate(...parameters)) yield { rows: [row as R] }

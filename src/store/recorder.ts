@@ -1,47 +1,51 @@
 import { Worker } from 'node:worker_threads'
-import type { Batch, BatchEnd, FromThread, RecorderStart } from './recorder-terms.ts'
+import type { FromThread, Order, OrderEnd, RecorderStart } from './recorder-terms.ts'
 
 /**
- * The store's second thread, which records what tasks' requests did: many small entries, whose
- * hashing, writing and waiting for the disk would take a good part of the thread that judges and
- * forwards. The store sees to it that nothing else writes while a batch is under way.
+ * The store's second thread, which brings into the database what tasks' requests did: many small entries,
+ * whose hashing and writing would take a good part of the thread that judges and forwards. The store
+ * sees to it that nothing else writes while an order is under way.
  */
 export class Recorder {
   readonly #thread: Worker
-  #ready = false
+  readonly #begun: Promise<boolean>
   #lost: Error | undefined
-  #waiting: PromiseWithResolvers<BatchEnd>[] = []
+  #waiting: PromiseWithResolvers<OrderEnd> | null = null
 
-  /** `program`: the thread's file. It is ready a moment later. */
+  /** `program`: the thread's file. */
   constructor(program: URL, start: RecorderStart) {
     this.#thread = new Worker(program, { workerData: start, name: 'recorder' })
-    this.#thread.on('message', (message: FromThread) => this.#take(message))
-    this.#thread.on('error', () => this.#end())
-    this.#thread.on('exit', () => this.#end())
+    const begun = Promise.withResolvers<boolean>()
+    this.#begun = begun.promise
+    this.#thread.on('message', (message: FromThread) => {
+      if (message === 'ready') begun.resolve(true)
+      else this.#take(message)
+    })
+    const end = () => {
+      begun.resolve(false)
+      this.#end()
+    }
+    this.#thread.on('error', end)
+    this.#thread.on('exit', end)
     // A daemon that is done does not stay for it: `close` is what waits.
     this.#thread.unref()
   }
 
-  get isReady(): boolean {
-    return this.#ready
-  }
-
-  /** Batches that were sent and whose end is not known yet. */
-  get isBusy(): boolean {
-    return this.#waiting.length > 0
+  /** True as soon as it works; false when it never will. */
+  begun(): Promise<boolean> {
+    return this.#begun
   }
 
   /**
-   * Commits the batch, behind those that are under way. Rejects only when the thread is gone: then nobody
+   * Carries out one order, none other being under way. Rejects only when the thread is gone: then nobody
    * knows whether it was committed, and nothing may be written behind it.
    */
-  commit(batch: Batch): Promise<BatchEnd> {
+  carryOut(order: Order): Promise<OrderEnd> {
     if (this.#lost) return Promise.reject(this.#lost)
-    const waiting = Promise.withResolvers<BatchEnd>()
-    this.#waiting.push(waiting)
+    this.#waiting = Promise.withResolvers<OrderEnd>()
     this.#thread.ref()
-    this.#thread.postMessage(batch)
-    return waiting.promise
+    this.#thread.postMessage(order)
+    return this.#waiting.promise
   }
 
   async close(): Promise<void> {
@@ -52,18 +56,15 @@ export class Recorder {
     await ended
   }
 
-  #take(message: FromThread): void {
-    if (message === 'ready') {
-      this.#ready = true
-      return
-    }
-    for (const end of message) this.#waiting.shift()?.resolve(end)
-    if (!this.isBusy) this.#thread.unref()
+  #take(end: OrderEnd): void {
+    this.#thread.unref()
+    this.#waiting?.resolve(end)
+    this.#waiting = null
   }
 
   #end(): void {
-    this.#ready = false
     this.#lost ??= new Error('the recorder’s thread has ended')
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#lost)
+    this.#waiting?.reject(this.#lost)
+    this.#waiting = null
   }
 }

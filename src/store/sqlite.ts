@@ -5,14 +5,19 @@ import { Migrator } from 'kysely/migration'
 import { type ChainKeys, GENESIS, signHead } from '../audit/chain.ts'
 import type { Head } from '../audit/entry.ts'
 import { BrokerError } from '../errors.ts'
+import { Applier } from './applier.ts'
+import { isFull, storageError } from './full.ts'
+import { type Append, empty, Journal, left } from './journal.ts'
+import { batchText, recordText } from './journal-batch.ts'
+import { Journaled } from './journaled.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { NodeSqliteConnection, NodeSqliteDialect } from './node-sqlite.ts'
 import { KyselyReader } from './reader.ts'
 import { Recorder } from './recorder.ts'
-import type { BatchEnd } from './recorder-terms.ts'
 import { type RequestRecord, writeRecords } from './records.ts'
 import { Reserve } from './reserve.ts'
 import type { Schema } from './schema.ts'
+import { Standing } from './standing.ts'
 import type { Reader, Store, Writer } from './store.ts'
 import { CHECKPOINT_PAGES, type Sync, WriteAheadLog } from './wal.ts'
 import { type ChainCursor, KyselyWriter } from './writer.ts'
@@ -20,18 +25,20 @@ import { type ChainCursor, KyselyWriter } from './writer.ts'
 /** Transactions that share one commit, at most: each waits for the disk once, not once each. */
 const GROUP = 64
 
-/** Handing over costs two wake-ups: few calls are sooner written here, and many hold up everybody. */
-const HANDED_OVER = 16
-
-const SQLITE_FULL = 13
-const SQLITE_IOERR = 10
+/** What goes into one batch of the journal, at most. Characters: the journal has room for thrice as many. */
+const BATCH = 256 * 1024
 
 interface Job {
   readonly work: (writer: Writer) => Promise<unknown>
-  /** What the work writes, where the recorder may do it instead. */
-  readonly records: readonly RequestRecord[] | null
+  /** What the work writes, where the journal may have it instead. */
+  readonly recording: Recording | null
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
+}
+
+interface Recording {
+  readonly records: readonly RequestRecord[]
+  readonly text: string
 }
 
 interface Writing {
@@ -44,12 +51,13 @@ export interface SqliteOptions {
   readonly keys: ChainKeys
   readonly now: () => number
   /**
-   * The program of a second thread that records what requests did, and from how many calls at once it
-   * does; without it this one does all.
+   * The program of a second thread. With it, what requests did goes into a journal first and by that thread
+   * into the database; without it, all is written at once.
    */
-  readonly recorder?: { readonly program: URL; readonly from?: number }
-  /** For tests: how a commit becomes durable. */
+  readonly recorder?: URL
+  /** For tests: how a commit becomes durable, and a batch of the journal. */
   readonly sync?: Sync
+  readonly append?: Append
 }
 
 /** Opens (and if need be makes or migrates) the embedded database. One process at a time: the caller holds the lock. */
@@ -104,11 +112,13 @@ class SqliteStore implements Store {
   readonly #reserve: Reserve
   readonly #statements: TransactionStatements
   readonly #log: WriteAheadLog
-  #recorder: Recorder | undefined
+  readonly #standing: Standing
   #queue: Job[] = []
   #running: Promise<void> | null = null
-  /** Resolves when the recorder has nothing in hand. */
-  #recording: Promise<void> = Promise.resolve()
+  #journaled: Journaled | null = null
+  #beginning: Promise<void> | null = null
+  /** The last batch had more than one call. */
+  #isBusy = false
   #closed = false
 
   static async open(
@@ -117,18 +127,10 @@ class SqliteStore implements Store {
     writing: Writing,
     reading: DatabaseSync,
   ): Promise<SqliteStore> {
-    const connection = new NodeSqliteConnection(reading)
-    const read = new KyselyReader(
-      new Kysely<Schema>({ dialect: new NodeSqliteDialect(connection) }),
-      connection,
-    )
-    // Appending goes on from the signed head, not from the last row: a cut tail stays visible.
-    const head: Head = (await read.head()) ?? GENESIS
-    const { seq } = database.prepare('select coalesce(max(seq), 0) as seq from audit').get() as {
-      seq: number
-    }
-    const chain = { head: { seq: Math.max(seq, head.seq), hash: head.hash } }
-    return new SqliteStore(options, database, writing, reading, read, chain)
+    const chain = cursorOf(database)
+    const log = openLog(options, database)
+    await recover(options, database, chain, log)
+    return new SqliteStore(options, database, writing, reading, chain, log)
   }
 
   private constructor(
@@ -136,17 +138,23 @@ class SqliteStore implements Store {
     database: DatabaseSync,
     { db, connection }: Writing,
     reading: DatabaseSync,
-    read: Reader,
     chain: ChainCursor,
+    log: WriteAheadLog,
   ) {
     this.#options = options
     this.#database = database
     this.#reading = reading
-    this.read = read
+    // Whoever reads sees all that was recorded, wherever it is by now.
+    const readable = new NodeSqliteConnection(reading, () => this.#settled())
+    this.read = new KyselyReader(
+      new Kysely<Schema>({ dialect: new NodeSqliteDialect(readable) }),
+      readable,
+    )
     this.#chain = chain
     this.#writer = new KyselyWriter(db, connection, chain, options.keys, options.now)
     this.#statements = prepareTransaction(database)
-    this.#log = openLog(options, database)
+    this.#standing = new Standing(database)
+    this.#log = log
     this.#reserve = new Reserve(`${options.path}.reserve`)
     this.#reserve.take()
   }
@@ -160,90 +168,112 @@ class SqliteStore implements Store {
   }
 
   record(records: readonly RequestRecord[]): Promise<boolean> {
-    const { path, keys, recorder } = this.#options
-    // Started when it is first of use; until it is ready its work is done here.
-    if (recorder) this.#recorder ??= new Recorder(recorder.program, { path, keys })
-    return this.#enqueue((writer) => writeRecords(writer, records), records)
+    // Begun when it is first of use; until it works, and for what is too large, all is written at once.
+    this.#beginning ??= this.#begin()
+    let recording: Recording | null = null
+    try {
+      if (this.#journaled) recording = { records, text: records.map(recordText).join(',') }
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.#enqueue((writer) => writeRecords(writer, records), recording)
   }
 
-  #enqueue<T>(
-    work: (writer: Writer) => Promise<T>,
-    records: readonly RequestRecord[] | null,
-  ): Promise<T> {
+  async #begin(): Promise<void> {
+    const { path, keys, recorder: program, append } = this.#options
+    if (!program) return
+    const recorder = new Recorder(program, { path, keys })
+    try {
+      if (!(await recorder.begun())) return
+      const { applied } = new Applier(this.#database, keys)
+      const journal = await Journal.create(journalOf(path), keys.mac, applied, append)
+      const parts = { journal, recorder, chain: this.#chain, log: this.#log }
+      this.#journaled = new Journaled({ ...parts, reserve: this.#reserve })
+    } catch {
+      // No room for it: everything is written at once, as long as there is room for that.
+      await recorder.close()
+    }
+  }
+
+  /** What a reader has to wait for. Where the database cannot take it, what it has is read. */
+  #settled(): Promise<void> | null {
+    const journaled = this.#journaled
+    return journaled && !journaled.isCaughtUp ? journaled.caughtUp().catch(() => {}) : null
+  }
+
+  #enqueue<T>(work: (writer: Writer) => Promise<T>, recording: Recording | null): Promise<T> {
     if (this.#closed) return Promise.reject(new Error('the store is closed'))
     const done = new Promise<T>((resolve, reject) => {
-      this.#queue.push({ work, records, resolve: resolve as (value: unknown) => void, reject })
+      this.#queue.push({ work, recording, resolve: resolve as (value: unknown) => void, reject })
     })
     this.#running ??= this.#drain()
     return done
   }
 
   async #drain(): Promise<void> {
+    // Whoever asks in the same turn goes along.
+    await null
     while (this.#queue.length > 0) {
-      await this.#gather()
-      const recorder = this.#recorder?.isReady ? this.#recorder : undefined
-      const mine = recorder ? this.#recordsInFront() : 0
-      const from = this.#options.recorder?.from ?? HANDED_OVER
-      if (recorder && mine > 0 && (mine >= from || recorder.isBusy)) {
-        // Not waited for: the next ones are sent while the disk has these.
-        this.#follow(this.#recordTogether(recorder, this.#queue.splice(0, mine), true))
+      // Nothing else is written meanwhile: one chain, and one order.
+      if (this.#journaled && this.#recordingsInFront() > 0) {
+        // Where many ask, a turn of the event loop brings more of them; one alone does not wait for it.
+        if (this.#isBusy) await new Promise<void>((resolve) => setImmediate(resolve))
+        const group = this.#queue.splice(0, this.#recordingsInFront())
+        this.#isBusy = group.length > 1
+        await this.#append(this.#journaled, group)
         continue
       }
-      // One writer at a time, and one chain.
-      await this.#recording
-      await this.#commitTogether(this.#queue.splice(0, GROUP), true)
+      await this.#gather()
+      await this.#commit(this.#queue.splice(0, GROUP))
     }
     this.#running = null
   }
 
-  #follow(recording: Promise<void>): void {
-    const before = this.#recording
-    this.#recording = recording.then(() => before)
+  /** In the order they came: what the journal can take ends where other work stands. */
+  #recordingsInFront(): number {
+    let length = 0
+    let count = 0
+    for (const { recording } of this.#queue) {
+      length += recording?.text.length ?? 0
+      if (!recording || length > BATCH) break
+      count++
+    }
+    return count
   }
 
-  /** In the order they came: what the recorder can take ends where other work stands. */
-  #recordsInFront(): number {
-    const others = this.#queue.findIndex(({ records }) => records === null)
-    return others < 0 ? this.#queue.length : others
-  }
-
-  /** As `commitTogether`, in the other thread. */
-  async #recordTogether(
-    recorder: Recorder,
-    group: readonly Job[],
-    mayGiveUpReserve: boolean,
-  ): Promise<void> {
-    const failed = (error: unknown) => {
-      for (const job of group) job.reject(error)
-    }
-    try {
-      this.#log.refuseIfBroken()
-    } catch (error) {
-      return failed(error)
-    }
-    const calls = group.map(({ records }) => records ?? [])
-    const head = recorder.isBusy ? null : this.#chain.head
-    const batch = { head, at: this.#options.now(), calls }
-    let end: BatchEnd
-    try {
-      end = await recorder.commit(batch)
-    } catch (error) {
-      return failed(this.#log.lose(error))
-    }
-    if (end.kind === 'lost') return failed(this.#log.lose(new Error(end.message)))
-    if (end.kind === 'failed') {
-      const error = Object.assign(new Error(end.message), { errcode: end.code })
-      if (isFull(error) && mayGiveUpReserve && this.#reserve.giveUp()) {
-        return this.#recordTogether(recorder, group, false)
+  async #append(journaled: Journaled, group: readonly Job[]): Promise<void> {
+    const accepted: Job[] = []
+    const texts: string[] = []
+    for (const job of group) {
+      const { records, text } = job.recording ?? { records: [], text: '' }
+      try {
+        if (this.#standing.holds(records)) {
+          this.#standing.checkGrants(records)
+          accepted.push(job)
+          if (text !== '') texts.push(text)
+        } else job.resolve(false)
+      } catch (error) {
+        job.reject(error)
       }
-      return failed(storageError(error))
     }
-    this.#chain.head = end.head
-    for (const [index, job] of group.entries()) {
-      const recorded = end.recorded[index] ?? { error: 'it was not recorded' }
-      if (typeof recorded === 'object') job.reject(new Error(recorded.error))
-      else job.resolve(recorded === 'written')
+    try {
+      if (texts.length > 0) await journaled.append(batchText(this.#options.now(), texts))
+      for (const job of accepted) job.resolve(true)
+    } catch (error) {
+      for (const job of accepted) job.reject(error)
     }
+  }
+
+  /** Behind what the journal has. */
+  async #commit(group: readonly Job[]): Promise<void> {
+    try {
+      await this.#journaled?.caughtUp()
+    } catch (error) {
+      for (const job of group) job.reject(error)
+      return
+    }
+    await this.#commitTogether(group, true)
+    this.#standing.forget()
   }
 
   /** Lets whoever is ready join the group, for as long as each turn of the event loop brings someone. */
@@ -321,12 +351,42 @@ class SqliteStore implements Store {
   async close(): Promise<void> {
     this.#closed = true
     await this.#running
-    await this.#recording
-    await this.#recorder?.close()
+    await this.#beginning
+    await this.#journaled?.close()
     this.#reading.close()
     this.#database.close()
     this.#log.close()
   }
+}
+
+const journalOf = (path: string) => `${path}.journal`
+
+/** Appending goes on from the signed head, not from the last row: a cut tail stays visible. */
+function cursorOf(database: DatabaseSync): ChainCursor {
+  const head = database.prepare('select seq, hash from audit_head where id = 1').get()
+  const { seq, hash } = (head as Head | undefined) ?? GENESIS
+  const last = database.prepare('select coalesce(max(seq), 0) as seq from audit').get()
+  return { head: { seq: Math.max((last as { seq: number }).seq, seq), hash } }
+}
+
+/** Brings what a run that was cut off had recorded into the database. May be repeated. */
+async function recover(
+  { path, keys }: SqliteOptions,
+  database: DatabaseSync,
+  chain: ChainCursor,
+  log: WriteAheadLog,
+): Promise<void> {
+  const applier = new Applier(database, keys)
+  const batches = left(journalOf(path), keys.mac, applier.applied)
+  if (batches.length > 0) {
+    try {
+      chain.head = applier.apply(chain.head, batches)
+    } catch (error) {
+      throw storageError(error)
+    }
+    await log.settle()
+  }
+  empty(journalOf(path))
 }
 
 /** A transaction that changes nothing to speak of, so that the log exists. */
@@ -353,25 +413,3 @@ function prepareTransaction(database: DatabaseSync) {
 }
 
 type TransactionStatements = ReturnType<typeof prepareTransaction>
-
-function sqliteCode(error: unknown): number | undefined {
-  const code = (error as { errcode?: unknown } | null)?.errcode
-  return typeof code === 'number' ? code & 0xff : undefined
-}
-
-function isFull(error: unknown): boolean {
-  const code = sqliteCode(error)
-  return code === SQLITE_FULL || code === SQLITE_IOERR
-}
-
-function storageError(error: unknown): unknown {
-  if (!isFull(error)) return error
-  return new BrokerError(
-    'storage_full',
-    'no room to record this: the disk is full or cannot be written',
-    {
-      hint: 'free some space where the broker keeps its state; nothing was issued',
-      cause: error,
-    },
-  )
-}

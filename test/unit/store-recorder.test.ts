@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 const path = (place = folder) => join(place, 'db')
 
-async function open(recorder?: URL, place = folder, from = 1): Promise<void> {
+async function open(recorder?: URL, place = folder): Promise<void> {
   commits = 0
   const sync = async () => {
     commits++
@@ -36,7 +36,7 @@ async function open(recorder?: URL, place = folder, from = 1): Promise<void> {
   const options = { path: path(place), keys: KEYS, now: () => START, sync }
   store = await openSqlite({
     ...options,
-    ...(recorder && { recorder: { program: recorder, from } }),
+    ...(recorder && { recorder }),
   })
 }
 
@@ -165,26 +165,6 @@ for (const [where, begin] of [
   })
 }
 
-describe('a few calls at once', () => {
-  it('are written by the store’s own thread, many by the other, in one chain', async () => {
-    await open(RECORDER, folder, 4)
-    const at = (names: readonly string[]) =>
-      Promise.all(names.map((name) => store.record([entryOf(name)])))
-    const many = ['many1', 'many2', 'many3', 'many4']
-    for (let before = -1; before !== commits; ) {
-      before = commits
-      await at(many)
-      await new Promise((resolve) => setTimeout(resolve, 5))
-    }
-    const before = commits
-    await at(['few1', 'few2', 'few3'])
-    expect(commits).toBe(before + 1)
-    await at(many)
-    expect(commits).toBe(before + 1)
-    expect(await verified()).toBe(true)
-  })
-})
-
 describe('a thread that is gone', () => {
   const lost = { code: 'storage_full', message: 'the disk did not keep what was recorded' }
 
@@ -228,32 +208,50 @@ describe('a thread that is gone', () => {
 // A disk that is really full: a small tmpfs, which only root may mount.
 const canMount = process.getuid?.() === 0 && process.platform === 'linux'
 describe.skipIf(!canMount)('on a full disk', () => {
-  it('refuses, and records again when there is room', async () => {
-    const mount = join(folder, 'disk')
+  let mount: string
+  beforeEach(() => {
+    mount = join(folder, 'disk')
     mkdirSync(mount)
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m,mode=0700', 'tmpfs', mount])
-    try {
-      await openWithThread(RECORDER, mount)
-      const { bavail, bsize } = statfsSync(mount)
-      writeFileSync(join(mount, 'ballast'), Buffer.alloc(bavail * bsize, 1))
-      const large = entryOf('x'.repeat(50_000))
-      const refused = async () => {
-        for (;;) {
-          try {
-            await store.record([large])
-          } catch (error) {
-            return error
-          }
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'tmpfs', mount])
+  })
+  afterEach(() => {
+    execFileSync('umount', ['-l', mount])
+  })
+  const fill = () => {
+    const { bavail, bsize } = statfsSync(mount)
+    writeFileSync(join(mount, 'ballast'), Buffer.alloc(bavail * bsize, 1))
+  }
+  const large = () => entryOf('x'.repeat(50_000))
+
+  it('refuses, and records again when there is room; what it took before is not lost', async () => {
+    await openWithThread(RECORDER, mount)
+    fill()
+    let taken = 0
+    const refused = async () => {
+      for (;;) {
+        try {
+          await store.record([large()])
+          taken++
+        } catch (error) {
+          return error
         }
       }
-      expect(await refused()).toMatchObject({ code: 'storage_full' })
-      rmSync(join(mount, 'ballast'))
-      expect(await store.record([entryOf('after')])).toBe(true)
-      expect(await verified()).toBe(true)
-      await store.close()
-      await open(undefined)
-    } finally {
-      execFileSync('umount', ['-l', mount])
     }
+    expect(await refused()).toMatchObject({ code: 'storage_full' })
+    rmSync(join(mount, 'ballast'))
+    expect(await store.record([entryOf('after')])).toBe(true)
+    expect(await names()).toHaveLength(taken + 1)
+    expect(await verified()).toBe(true)
+  })
+
+  it('gives up the room it keeps, so that a lease can still be ended', async () => {
+    await openWithThread(RECORDER, mount)
+    await placeLease(store, leaseOf(1))
+    fill()
+    let taken = 0
+    for (; existsSync(`${path(mount)}.reserve`); taken++) await store.record([large()])
+    await end()
+    expect(await names()).toHaveLength(taken)
+    expect(await verified()).toBe(true)
   })
 })
