@@ -1,4 +1,12 @@
-import { linkSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { CONFINED_PROXY_PORT } from '../api/confined.ts'
 import { INSIDE, type InsideTerms } from '../launch/isolate/inside-terms.ts'
@@ -13,7 +21,10 @@ const RELAYS = `${INSIDE}/relays`
 /** Folders of the lease that the task may write in. */
 const OPEN = `${INSIDE}/open`
 
-type Facts = Pick<IsolationFacts, 'leaseFolder' | 'trust' | 'sockets' | 'ownFolders'>
+type Facts = Pick<IsolationFacts, 'leaseFolder' | 'trust' | 'sockets' | 'ownFolders' | 'inside'>
+
+/** What stands at `INSIDE`, all of it by one mount: each costs at every start. */
+const AT_INSIDE = 'at-inside'
 
 /**
  * A folder of one task that stands behind its walls before its lease is there: what the lease brings is
@@ -24,15 +35,30 @@ type Facts = Pick<IsolationFacts, 'leaseFolder' | 'trust' | 'sockets' | 'ownFold
 export class AheadFolder {
   readonly #path: string
   readonly #base: string
+  readonly #program: IsolationFacts['inside']
 
-  /** `path` is private and empty; `base` is where the folders of leases stand, on the same file system. */
-  constructor(path: string, base: string) {
+  /**
+   * `path` is private and empty; `base` is where the folders of leases stand, on the same file system; `program`
+   * is what runs first.
+   */
+  constructor(path: string, base: string, program: IsolationFacts['inside']) {
     this.#path = path
     this.#base = base
-    for (const name of ['leases', 'open', 'own', 'relays', 'inside']) {
+    this.#program = program
+    for (const name of ['leases', 'open', 'inside', AT_INSIDE]) {
       mkdirSync(join(path, name), { mode: 0o700 })
     }
+    for (const name of ['own', 'relays', 'caches', 'open']) {
+      mkdirSync(this.#at(name), { mode: 0o700 })
+    }
+    writeFileSync(this.#at('node'), '', { mode: 0o600 })
+    copyFileSync(program.program, this.#at('inside.cjs'))
     writeFileSync(this.#roots, '', { mode: 0o600 })
+  }
+
+  /** Of what is at `INSIDE`. */
+  #at(name: string): string {
+    return join(this.#path, AT_INSIDE, name)
   }
 
   get #roots(): string {
@@ -48,11 +74,10 @@ export class AheadFolder {
     const at = (name: string) => join(this.#path, name)
     return {
       leaseFolder: this.#path,
-      trust: { bundleFile: this.#roots, addedFile: this.#roots },
-      sockets: [
-        { from: at('own'), path: DOOR },
-        { from: at('relays'), path: RELAYS },
-      ],
+      // The task's variables name them in the lease's own folder.
+      trust: { bundleFile: this.#roots, addedFile: this.#roots, unnamed: true },
+      inside: { ...this.#program, folder: at(AT_INSIDE) },
+      sockets: [],
       ownFolders: [
         { from: at('leases'), path: this.#base, writable: false },
         { from: at('open'), path: OPEN, writable: true },
@@ -96,9 +121,9 @@ export class AheadFolder {
     if (names.length > 0) {
       writeFileSync(this.#hosts, hostsText(readFileSync(this.#hosts, 'utf8'), names))
     }
-    linkSync(place.socket, join(this.#path, 'own', basename(place.socket)))
+    linkSync(place.socket, join(this.#at('own'), basename(place.socket)))
     for (const [index, { from }] of relays.entries()) {
-      linkSync(from, join(this.#path, 'relays', String(index)))
+      linkSync(from, join(this.#at('relays'), String(index)))
     }
     for (const folder of folders) this.#adopt(lease, folder)
     return relays.slice(1).map(({ host, port }, i) => ({ host, port, path: `${RELAYS}/${i + 1}` }))

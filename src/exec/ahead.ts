@@ -43,7 +43,7 @@ export function openAhead(
 ): Ahead {
   const { run } = terms.ground.place.home
   const made = makeToolsFolder(join(run, 'walls'))
-  const folder = new AheadFolder(made.path, join(run, 'tasks'))
+  const folder = new AheadFolder(made.path, join(run, 'tasks'), known.inside)
   const facts = { ...known, ...folder.facts(), relays: [], names: [] }
   const shape = new RememberedShape(remembered, made.path)
   const recalled = shape.recall(files, terms.ground.workTree)

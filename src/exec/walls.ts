@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { ProxyView } from '../api/types.ts'
+import { compileCacheFolder } from '../client/compile-cache.ts'
 import type { Issued } from '../client/session-terms.ts'
 import { BrokerError } from '../errors.ts'
 import { type Child, type ChildOptions, startChild } from '../launch/child.ts'
@@ -57,6 +58,9 @@ export async function wallsFor(
 ): Promise<Walls> {
   if (place.caller.inTask && existsSync(`${INSIDE}/inside.cjs`)) throw insideAlready()
   if (options.isolation === 'scrub') return scrub(undefined)
+  // What was compiled for the last task need not be once more; no task can have put it there.
+  const cache = compileCacheFolder(place.env)
+  if (cache) process.getBuiltinModule('node:module').enableCompileCache(cache)
   const { chooseWalls } = await import('./isolated.ts')
   const chosen = await chooseWalls(options, place, command, launch)
   return 'reason' in chosen ? scrub(chosen) : chosen

@@ -200,6 +200,27 @@ describe.runIf(hasBubblewrap())('walls that go up before the lease is there', ()
     expect(left()).toEqual([])
   })
 
+  it('let nothing be written to what is ours in them', async () => {
+    const { ended } = exec(
+      'cd /run/broker; ls -A | tr "\\n" " "; for f in x inside.cjs node own/x relays/x relays/0; do echo x 2>/dev/null >>$f && echo "wrote $f"; done; rm -f inside.cjs own/* relays/* 2>/dev/null && echo removed; mv own other 2>/dev/null && echo moved; echo x >open/x && echo open',
+    )
+    await asked()
+    send(await grant())
+    const { status, out } = await ended
+    expect(out).toBe('caches inside.cjs node open own relays open\n')
+    expect(status).toBe(0)
+  })
+
+  it('keep what was compiled for them with the broker, where no task sees it', async () => {
+    const kept = join(fake.folder, 'state', 'compile-cache')
+    const { ended } = exec(`ls '${kept}' 2>/dev/null || echo unseen`)
+    await asked()
+    send(await grant())
+    expect(await ended).toMatchObject({ status: 0, out: 'unseen\n' })
+    expect(statSync(kept).mode & 0o777).toBe(0o700)
+    expect(readdirSync(kept)).not.toEqual([])
+  })
+
   it('lead to the proxy and the services of the lease, by name', async () => {
     const { ended } = exec(`${dial('127.0.0.1', 61128)}; ${dial('db.example', 5432)}`)
     await asked()

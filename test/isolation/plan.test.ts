@@ -215,6 +215,22 @@ describe('the system', () => {
     expect(at(args, '/etc/ssl/cert.pem')).toEqual([])
   })
 
+  it('has what is ours by one mount where it stands ready, and roots that no variable names over its own alone', () => {
+    const inside = { ...FACTS.inside, folder: '/lease/at-inside' }
+    const bundleFile = '/lease/bundle.pem'
+    const trust = { bundleFile, addedFile: bundleFile, unnamed: true } as const
+    const { arguments: args } = plan({ inside, trust, relays: [] }, { '/lease/at-inside/node': '' })
+    expect(at(args, '/run/broker')).toEqual([['--ro-bind', '/lease/at-inside', '/run/broker']])
+    expect(at(args, '/run/broker/node')).toEqual([
+      ['--ro-bind', '/opt/broker/node', '/run/broker/node'],
+    ])
+    expect(at(args, '/run/broker/inside.cjs')).toEqual([])
+    expect(at(args, bundleFile)).toEqual([])
+    expect(at(args, '/etc/ssl/certs/ca-certificates.crt')[0]?.[1]).toBe(bundleFile)
+    expect(at(plan().arguments, '/run/broker')).toEqual([['--tmpfs', '/run/broker']])
+    expect(at(plan().arguments, bundleFile)).toEqual([['--ro-bind', bundleFile, bundleFile]])
+  })
+
   it("resolves names where the resolver's file is a link into /run", () => {
     const path = '/run/systemd/resolve/stub-resolv.conf'
     expect(at(plan().arguments, path)).toEqual([['--ro-bind', path, path]])

@@ -18,6 +18,7 @@ export interface Run {
   readonly facts?: Readonly<Record<string, unknown>>
   readonly times?: boolean
   readonly probe?: boolean
+  readonly still?: boolean
 }
 
 export function environmentOf(world: World): Record<string, string> {
@@ -61,11 +62,11 @@ function factsOf(world: World, run: Run): Record<string, unknown> {
 /** The command line that launches such a task, for a test to spawn as it likes. */
 export function commandFor(world: World, run: Run): readonly [string, ...string[]] {
   const order = join(world.folder, `order-${run.level}.json`)
-  const { path, args, times = false, probe = false } = run
+  const { path, args, times = false, probe = false, still = false } = run
   const env = { ...environmentOf(world), ...run.env }
   writeFileSync(
     order,
-    JSON.stringify({ facts: factsOf(world, run), path, args, env, times, probe }),
+    JSON.stringify({ facts: factsOf(world, run), path, args, env, times, probe, still }),
     {
       mode: 0o644,
     },

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -53,6 +53,23 @@ describe.runIf(hasBubblewrap()).each(PERSONS)('a confined task of %s', (person: 
     const { status, stderr } = await launch(world, { ...sh(''), path: '/nonexistent/tool' })
     expect(status).toBe(1)
     expect(stderr).toContain("code: 'ENOENT'")
+  })
+
+  it('stands while its launcher is at work on something else', async () => {
+    const { status, stdout, stderr } = await launch(world, { ...sh('echo ran'), still: true })
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'ran\n', stderr: '' })
+  })
+
+  it('has all its walls where their list is longer than a pipe takes at once', async () => {
+    let deep = join(world.project, 'long')
+    while (deep.length < 3600) deep = join(deep, 'x'.repeat(200))
+    mkdirSync(deep, { recursive: true })
+    const names = Array.from({ length: 120 }, (_, index) => `.env.${index}`)
+    for (const name of names) writeFileSync(join(deep, name), 'KEY=1\n', { mode: 0o644 })
+    const code = `ls -A '${deep}' | wc -l; cat '${deep}'/.env.*`
+    const { status, stdout, stderr } = await launch(world, sh(code))
+    rmSync(join(world.project, 'long'), { recursive: true })
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '120\n', stderr: '' })
   })
 
   it.each([

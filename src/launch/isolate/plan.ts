@@ -31,8 +31,10 @@ export interface IsolationFacts {
   readonly cacheFolder: string
   /** Folders of the broker (configuration, state, runtime): nothing in them is ever shown. */
   readonly brokerFolders: readonly string[]
-  /** Roots for the task, and the files among them that its variables name. */
-  readonly trust: { readonly bundleFile: string; readonly addedFile: string } | undefined
+  /** Roots for the task, and the files among them that its variables name, unless they are `unnamed`. */
+  readonly trust:
+    | { readonly bundleFile: string; readonly addedFile: string; readonly unnamed?: true }
+    | undefined
   /**
    * Ways out of a confined task: an address of its own loopback → a unix socket outside. The proxy is one of
    * them. At `mask` the machine's own loopback is there, and these are not used.
@@ -62,8 +64,11 @@ export interface IsolationFacts {
   readonly alsoRead: readonly string[]
   /** Files that read otherwise inside: real path → text. They are there outside. */
   readonly overlays?: ReadonlyMap<string, string>
-  /** The program that runs first inside, and the Node that runs it. */
-  readonly inside: { readonly node: string; readonly program: string }
+  /**
+   * The program that runs first inside, and the Node that runs it. `folder` holds the program already, and
+   * an empty place for whatever else is mounted at `INSIDE`: one mount in place of several.
+   */
+  readonly inside: { readonly node: string; readonly program: string; readonly folder?: string }
 }
 
 export interface IsolationPlan {
@@ -203,13 +208,16 @@ function overlayCopies({ overlays = new Map() }: IsolationFacts, folder: string)
 
 /** Our program and its Node, the roots, the sockets: each at the place where the task looks for it. */
 function ownMounts(facts: IsolationFacts, files: FileView): Mount[] {
+  const { inside, trust } = facts
   const runtime = facts.environment['XDG_RUNTIME_DIR']
+  const named = trust && !trust.unnamed ? [trust.bundleFile, trust.addedFile] : []
   return [
-    fresh(INSIDE),
-    readOnly(`${INSIDE}/node`, files.real(facts.inside.node) ?? facts.inside.node),
-    readOnly(`${INSIDE}/inside.cjs`, facts.inside.program),
+    ...(inside.folder === undefined
+      ? [fresh(INSIDE), readOnly(`${INSIDE}/inside.cjs`, inside.program)]
+      : [readOnly(INSIDE, inside.folder)]),
+    readOnly(`${INSIDE}/node`, files.real(inside.node) ?? inside.node),
     ...(runtime?.startsWith('/run/') ? [fresh(runtime, 0o700)] : []),
-    ...(facts.trust ? [facts.trust.bundleFile, facts.trust.addedFile].map((f) => readOnly(f)) : []),
+    ...named.map((path) => readOnly(path)),
     ...facts.sockets.map(({ from, path }) => readOnly(path, from)),
     ...facts.ownFolders.map((own) => (own.writable ? writable : readOnly)(own.path, own.from)),
   ]

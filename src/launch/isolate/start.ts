@@ -130,10 +130,17 @@ function changed(
   return result
 }
 
+/**
+ * bubblewrap begins when it has read to the end, and `end` brings that no sooner than the next turn: what we do
+ * meanwhile would be waited for. So the pipe is closed at once, if the system has taken every byte. Else never:
+ * a list that is cut short is walls with holes.
+ */
 function feed(child: ChildProcess, fd: number, bytes: Uint8Array): void {
   const pipe = child.stdio[fd] as Writable
   pipe.on('error', () => {}) // it ended before it read: the report says so
-  pipe.end(bytes)
+  pipe.write(bytes)
+  if (pipe.writableLength === 0) pipe.destroy()
+  else pipe.end()
 }
 
 function orderSocket(child: ChildProcess): Duplex {
