@@ -29,7 +29,8 @@ export async function askRoute(
   { gate, limits, ended }: Engine,
   target: Target,
 ): Promise<{ readonly kind: 'intercept' } | Tunnel> {
-  const route = await answered(() => gate.route(target), limits.routeMs, ended, 'egress_denied')
+  const patience = new Patience(limits.routeMs, ended, 'egress_denied')
+  const route = await patience.once(() => gate.route(target))
   if (route.kind === 'intercept' || route.kind === 'tunnel') return route
   throw refusalOf(route, 'egress_denied')
 }
@@ -39,16 +40,11 @@ export async function askRoute(
  * reason when it fires.
  */
 export async function askJudge(
-  { gate, limits }: Engine,
+  { gate }: Engine,
   request: JudgedRequest,
-  signal: AbortSignal,
+  patience: Patience,
 ): Promise<Allow | Inspect | Answer> {
-  const verdict = await answered(
-    () => gate.judge(request, signal),
-    limits.judgeMs,
-    signal,
-    'operation_denied',
-  )
+  const verdict = await patience.ask(() => gate.judge(request, patience.signal))
   if (verdict.kind === 'allow' || verdict.kind === 'answer') return verdict
   if (verdict.kind === 'inspect' && Number.isSafeInteger(verdict.limit)) return verdict
   throw refusalOf(verdict, 'operation_denied')
@@ -61,12 +57,8 @@ export async function askMessage(
   text: string,
   signal: AbortSignal,
 ): Promise<MessageVerdict> {
-  const verdict = await answered(
-    () => messages(text, signal),
-    limits.judgeMs,
-    signal,
-    'operation_denied',
-  )
+  const patience = new Patience(limits.judgeMs, signal, 'operation_denied')
+  const verdict = await patience.once(() => messages(text, signal))
   const { kind } = verdict
   if ((kind === 'forward' || kind === 'answer') && typeof verdict.text === 'string') return verdict
   if (kind === 'close' && isCloseCode(verdict.code) && typeof verdict.reason === 'string') {
@@ -86,39 +78,73 @@ function refusalOf(answer: Route | Verdict, denial: Denial): Error {
   return new Refused(denial, 'the broker gave no clear answer')
 }
 
-async function answered<T extends { kind: string }>(
-  question: () => Promise<T>,
-  timeoutMs: number,
-  signal: AbortSignal,
-  denial: Denial,
-): Promise<T> {
-  signal.throwIfAborted()
-  const { promise, resolve, reject } = Promise.withResolvers<T>()
-  const onAbort = () => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  const timer = setTimeout(
-    () => reject(new Refused(denial, 'the broker did not decide in time')),
-    timeoutMs,
-  )
-  // Not a race of promises: this runs for every request, and each promise less is felt.
-  asked(question, denial).then(resolve, reject)
-  try {
+/**
+ * How long the gate is waited for, and for whom. The questions about one request share a timer and a
+ * listener: they come one after the other, and each timer less is felt.
+ */
+export class Patience {
+  readonly signal: AbortSignal
+  readonly #timeoutMs: number
+  readonly #denial: Denial
+  #timer: NodeJS.Timeout | undefined
+  #reject: (reason: unknown) => void = () => {}
+
+  constructor(timeoutMs: number, signal: AbortSignal, denial: Denial) {
+    this.#timeoutMs = timeoutMs
+    this.signal = signal
+    this.#denial = denial
+  }
+
+  /** Throws the signal's reason, or a denial for whatever is no answer. One question at a time. */
+  async ask<T extends { kind: string }>(question: () => Promise<T>): Promise<T> {
+    this.signal.throwIfAborted()
+    this.#begin()
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    this.#reject = reject
+    const failed = (error: unknown) => reject(this.#refused('the broker could not decide', error))
+    // Not a race of promises: this runs for every request, and each promise less is felt.
+    try {
+      question().then(resolve, failed)
+    } catch (error) {
+      failed(error)
+    }
     const answer = await promise
-    signal.throwIfAborted()
+    this.signal.throwIfAborted()
     if (typeof answer !== 'object' || answer === null) {
-      throw new Refused(denial, 'the broker gave no clear answer')
+      throw this.#refused('the broker gave no clear answer')
     }
     return answer
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', onAbort)
   }
-}
 
-async function asked<T>(question: () => Promise<T>, denial: Denial): Promise<T> {
-  try {
-    return await question()
-  } catch (error) {
-    throw new Refused(denial, 'the broker could not decide', error)
+  /** The same where there is but one question. */
+  async once<T extends { kind: string }>(question: () => Promise<T>): Promise<T> {
+    try {
+      return await this.ask(question)
+    } finally {
+      this.end()
+      this.signal.removeEventListener('abort', this.#onAbort)
+    }
+  }
+
+  /** Nothing more is asked. The listener stays: the signal of a request ends along with it. */
+  end(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #begin(): void {
+    if (this.#timer) {
+      this.#timer.refresh()
+      return
+    }
+    this.signal.addEventListener('abort', this.#onAbort, { once: true })
+    this.#timer = setTimeout(this.#onLate, this.#timeoutMs)
+  }
+
+  // Between two questions they reject what is settled, which does nothing.
+  readonly #onAbort = () => this.#reject(this.signal.reason)
+  readonly #onLate = () => this.#reject(this.#refused('the broker did not decide in time'))
+
+  #refused(detail: string, cause?: unknown): Refused {
+    return new Refused(this.#denial, detail, cause)
   }
 }

@@ -1,12 +1,30 @@
+import { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { type Readable, Transform, type TransformCallback } from 'node:stream'
 import { malformed, Refused } from './refusal.ts'
 
 /**
  * The whole body, or `request_too_large` past `limit`, or `request_malformed` when it is too slow;
- * throws the signal's reason when it fires.
+ * throws the signal's reason when it fires. `length`: how many bytes the head said will come.
  */
-export function readWhole(
+export async function readWhole(
+  source: Readable,
+  length: number | 'chunked',
+  limit: number,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
+  signal.throwIfAborted()
+  // Nearly all come along with their head. Over HTTP/2 the end is a word of its own.
+  if (source instanceof IncomingMessage && source.readableLength === length && length <= limit) {
+    const bytes: Buffer = source.read() ?? Buffer.alloc(0)
+    source.resume() // to its end, which the parser has still to tell
+    return bytes
+  }
+  return arriving(source, limit, timeoutMs, signal)
+}
+
+function arriving(
   source: Readable,
   limit: number,
   timeoutMs: number,
@@ -36,10 +54,8 @@ export function readWhole(
       () => settle(() => reject(malformed('the body did not arrive in time'))),
       timeoutMs,
     )
-    if (signal.aborted) return onAbort()
     signal.addEventListener('abort', onAbort, { once: true })
     source.on('data', take).on('end', finish).on('close', cut).on('error', cut)
-    return undefined
   })
 }
 

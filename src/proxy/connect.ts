@@ -7,7 +7,7 @@ import { type Engine, report, type Seat, seat, seatOf } from './engine.ts'
 import { firstBytes } from './first-bytes.ts'
 import type { Outcome, Target, Tunnel } from './gate.ts'
 import { malformed, Refused } from './refusal.ts'
-import type { Channel } from './request-head.ts'
+import { channelTo } from './request-head.ts'
 import { join } from './tunnel.ts'
 
 /** Where a connection goes once it is known what it speaks. */
@@ -85,7 +85,7 @@ async function intercept(opening: Opening, target: Target): Promise<void> {
     const name = first.serverName ?? target.host
     await ends.tls(socket, name, name === target.host ? secure(target) : otherName())
   } else if (first.kind === 'http') {
-    ends.http(seat(socket, { channel: plain(target, 'intercept', false) }))
+    ends.http(seat(socket, { channel: channelTo('http', target, 'intercept', false) }))
   } else throw new Refused('egress_denied', 'only TLS and HTTP are spoken to this host')
 }
 
@@ -105,7 +105,7 @@ async function tunnel(opening: Opening, target: Target, route: Tunnel): Promise<
     upstream.off('close', cut)
     if (first.kind === 'http') {
       upstream.destroy()
-      ends.http(seat(socket, { channel: plain(target, 'tunnel', reserved) }))
+      ends.http(seat(socket, { channel: channelTo('http', target, 'tunnel', reserved) }))
       return
     }
     if (first.kind === 'tls') {
@@ -164,15 +164,8 @@ async function carry(
   report(engine.gate, { outcome })
 }
 
-const secure = ({ host, port }: Target): Seat => ({
-  channel: { scheme: 'https', host, port, route: 'intercept', reserved: false },
-})
-const plain = ({ host, port }: Target, route: Channel['route'], reserved: boolean): Channel => ({
-  scheme: 'http',
-  host,
-  port,
-  route,
-  reserved,
+const secure = (target: Target): Seat => ({
+  channel: channelTo('https', target, 'intercept', false),
 })
 const otherName = (): Seat => ({
   refused: malformed('the TLS server name is not the host of the CONNECT'),

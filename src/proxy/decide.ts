@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import { askJudge } from './ask.ts'
+import { askJudge, Patience } from './ask.ts'
 import { readWhole } from './body.ts'
 import type { Engine } from './engine.ts'
 import { isFraming, isHop } from './fields.ts'
@@ -35,23 +35,29 @@ export async function decide(
   body: BodySource,
   signal: AbortSignal,
 ): Promise<Decision | Answered> {
-  const first = await askJudge(engine, request, signal)
-  if (first.kind === 'answer') return { request, answer: writable(first) }
-  if (first.kind === 'allow') {
-    if (first.body !== undefined) throw unclear()
-    return { request, allow: checked(request, first) }
+  const patience = new Patience(engine.limits.judgeMs, signal, 'operation_denied')
+  try {
+    const first = await askJudge(engine, request, patience)
+    if (first.kind === 'answer') return { request, answer: writable(first) }
+    if (first.kind === 'allow') {
+      if (first.body !== undefined) throw unclear()
+      return { request, allow: checked(request, first) }
+    }
+    // Before a byte is read: a declared length over the limit needs no waiting.
+    if (typeof request.length === 'number' && request.length > first.limit) {
+      throw new Refused('request_too_large', 'the body is over the limit')
+    }
+    body.proceed()
+    const { inspectMs } = engine.limits
+    const bytes = await readWhole(body.stream, request.length, first.limit, inspectMs, signal)
+    const whole = { ...request, body: bytes }
+    const second = await askJudge(engine, whole, patience)
+    if (second.kind === 'answer') return { request: whole, answer: writable(second) }
+    if (second.kind !== 'allow') throw unclear()
+    return { request: whole, allow: checked(whole, second) }
+  } finally {
+    patience.end()
   }
-  // Before a byte is read: a declared length over the limit needs no waiting.
-  if (typeof request.length === 'number' && request.length > first.limit) {
-    throw new Refused('request_too_large', 'the body is over the limit')
-  }
-  body.proceed()
-  const bytes = await readWhole(body.stream, first.limit, engine.limits.inspectMs, signal)
-  const whole = { ...request, body: bytes }
-  const second = await askJudge(engine, whole, signal)
-  if (second.kind === 'answer') return { request: whole, answer: writable(second) }
-  if (second.kind !== 'allow') throw unclear()
-  return { request: whole, allow: checked(whole, second) }
 }
 
 const unclear = () => new Refused('operation_denied', 'the broker gave no clear answer')
@@ -88,11 +94,10 @@ function writable({ answer }: Answer): Answer['answer'] {
 }
 
 /** The fields as they go upstream, names and values in turn. The one place where secrets are put in. */
-export function outgoingFields(request: JudgedRequest, { remove, set }: Allow): string[] {
-  const gone = new Set(remove)
-  for (const [name] of set ?? []) gone.add(name)
+export function outgoingFields(request: JudgedRequest, { remove = [], set = [] }: Allow): string[] {
+  const gone = (name: string) => remove.includes(name) || set.some(([put]) => put === name)
   const fields: string[] = []
-  for (const [name, value] of request.fields) if (!gone.has(name)) fields.push(name, value)
-  for (const [name, value] of set ?? []) fields.push(name, value.reveal())
+  for (const [name, value] of request.fields) if (!gone(name)) fields.push(name, value)
+  for (const [name, value] of set) fields.push(name, value.reveal())
   return fields
 }

@@ -36,9 +36,10 @@ export function seat<S extends object>(socket: S, where: Seat): S {
 
 /** Nothing that a report does can stop or break the traffic it reports on. */
 export function report(gate: Gate, told: { outcome: Outcome } | { refused: EngineRefusal }): void {
-  const telling = async () => {
-    if ('outcome' in told) await gate.outcome(told.outcome)
-    else await gate.refused(told.refused)
+  try {
+    const telling = 'outcome' in told ? gate.outcome(told.outcome) : gate.refused(told.refused)
+    telling?.catch(() => {})
+  } catch {
+    // Dropped, as the port says.
   }
-  telling().catch(() => {})
 }

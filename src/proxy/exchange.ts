@@ -8,7 +8,6 @@ import {
   sendAnswer,
   sendRefusal,
 } from './answer.ts'
-import { formatAuthority } from './authority.ts'
 import { discard, endLingering, Meter } from './body.ts'
 import { type Decision, decide, outgoingFields } from './decide.ts'
 import { type Engine, report } from './engine.ts'
@@ -16,7 +15,7 @@ import { forward, type Progress } from './forward.ts'
 import type { Outcome } from './gate.ts'
 import { nameOf, Refused } from './refusal.ts'
 import { type Channel, type RawHead, readHead } from './request-head.ts'
-import { type Origin, readOrigin } from './upstreams.ts'
+import type { Origin } from './upstreams.ts'
 
 /**
  * Also a client that only ended its side: closed and half-closed look the same from here, and what
@@ -35,7 +34,7 @@ export interface Arrival {
   /** Ends the exchange with its reason: the client gone, the lease ended, the body broken. */
   readonly abort: AbortController
   /** What the connection is for; throws where the request has no place to go. */
-  channel(): Promise<Channel>
+  channel(): Channel | Promise<Channel>
   /** Takes an allowed request over; by default it is forwarded. */
   readonly carry?: Carry
 }
@@ -67,9 +66,13 @@ export async function exchange(engine: Engine, arrival: Arrival): Promise<void> 
   let about: About = {}
   try {
     engine.ended.throwIfAborted()
+    // Waited for even where it is known: what is refused at once is over at once, and a request that came
+    // right behind it would not be seen to have come too early.
     const channel = await arrival.channel()
-    const head = readHead(arrival.raw, channel, engine.limits.headFields)
-    const judged = { id: engine.nextId(), ...head }
+    const judged = {
+      ...readHead(arrival.raw, channel, engine.limits.headFields),
+      id: engine.nextId(),
+    }
     about = { request: judged }
     const body = { stream: request, proceed: () => proceed(arrival) }
     const decision = await decide(engine, judged, body, abort.signal)
@@ -101,7 +104,7 @@ async function carryOut(
   const progress = { status: undefined, bytesUp: 0, bytesDown: 0 }
   let end: Outcome['end'] = 'complete'
   try {
-    const origin = readOrigin(decision.allow.upstream ?? sameOrigin(channel))
+    const origin = engine.upstreams.origin(decision.allow.upstream ?? sameOrigin(channel))
     end = await (arrival.carry ?? pass(arrival))(engine, decision, origin, progress, signal)
   } catch (error) {
     end = endOf(error)
@@ -109,7 +112,7 @@ async function carryOut(
   } finally {
     const durationMs = performance.now() - started
     const request = nameOf(decision.request)
-    report(engine.gate, { outcome: { kind: 'request', request, ...progress, durationMs, end } })
+    report(engine.gate, { outcome: { ...progress, kind: 'request', request, durationMs, end } })
   }
 }
 
@@ -149,8 +152,8 @@ function pass(arrival: Arrival): Carry {
   }
 }
 
-const sameOrigin = ({ scheme, host, port, reserved }: Channel) => ({
-  origin: `${scheme}://${formatAuthority(scheme, host, port)}`,
+const sameOrigin = ({ scheme, authority, reserved }: Channel) => ({
+  origin: `${scheme}://${authority}`,
   reserved,
 })
 

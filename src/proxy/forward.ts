@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import type { Readable, Writable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Outgoing } from './answer.ts'
@@ -33,10 +34,9 @@ export function forward(
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const relay = new Relay(response, progress, signal, resolve, reject)
-  const headers = fields
   dispatcher.dispatch(
     // biome-ignore lint/suspicious/noExplicitAny: methods are a closed list in the library's types only
-    { path: target, method: method as any, headers, body: body as Readable | null },
+    { path: target, method: method as any, headers: fields, body: body as Readable | null },
     relay,
   )
   return promise
@@ -49,6 +49,10 @@ class Relay implements Dispatcher.DispatchHandler {
   readonly #resolve: () => void
   readonly #reject: (reason: unknown) => void
   #controller: Dispatcher.DispatchController | undefined
+  /** What the upstream said the body has; not a number where it did not say. */
+  #length = Number.NaN
+  #last: Buffer | undefined
+  #over = false
 
   constructor(
     response: Outgoing,
@@ -63,12 +67,11 @@ class Relay implements Dispatcher.DispatchHandler {
     this.#resolve = resolve
     this.#reject = reject
     signal.addEventListener('abort', this.#onAbort, { once: true })
-    response.on('drain', this.#onDrain)
   }
 
-  readonly #onDrain = () => this.#controller?.resume()
   // Rejects by itself: while the connection is still being opened there is nothing to abort yet.
   readonly #onAbort = () => {
+    if (this.#over) return
     this.#controller?.abort(this.#signal.reason)
     this.#fail(this.#signal.reason)
   }
@@ -79,37 +82,51 @@ class Relay implements Dispatcher.DispatchHandler {
     if (this.#signal.aborted) controller.abort(this.#signal.reason)
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(
+    { rawHeaders }: Dispatcher.DispatchController,
+    status: number,
+    received: IncomingHttpHeaders,
+  ): void {
     if (status < 200 || this.#signal.aborted) return
     this.#progress.status = status
-    const fields = responseFields(strings(controller.rawHeaders))
+    // Of HTTP/1.1, whose list it is: there the answer ends with its last byte, in HTTP/2 it need not.
+    if (Array.isArray(rawHeaders)) this.#length = Number(received['content-length'])
     const response = this.#response
     response.sendDate = false
-    if ('stream' in response) response.writeHead(status, fields)
-    else response.writeHead(status, fields)
+    if ('stream' in response) {
+      response.writeHead(status, responseFields(received) as string[])
+      return
+    }
+    response.writeHead(status, responseFields(received))
     // The head of a slow stream is not held back until its first byte; a quick answer is one write.
-    if ('stream' in response) return
-    setImmediate(() => {
-      if (!response.writableEnded && !response.destroyed) response.flushHeaders()
-    })
+    setImmediate(flushHead, response)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
     this.#progress.bytesDown += piece.length
     if (this.#response.destroyed) return
+    if (this.#progress.bytesDown === this.#length) {
+      // The end comes right behind: one write instead of two.
+      this.#last = piece
+      return
+    }
     const response = this.#response as Writable
-    if (!response.write(piece)) controller.pause()
+    if (response.write(piece)) return
+    controller.pause()
+    response.once('drain', () => controller.resume())
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
-    const trailers = trailerFields(strings(controller.rawTrailers))
-    const response = this.#response
-    if (Object.keys(trailers).length > 0) response.addTrailers(trailers as Record<string, string>)
+  onResponseEnd(_controller: unknown, received: IncomingHttpHeaders): void {
+    const trailers = trailerFields(received) as Record<string, string>
+    if (Object.keys(trailers).length > 0) this.#response.addTrailers(trailers)
+    const response = this.#response as Writable
     // Until the client has taken it all, its going away still counts.
-    response.end(() => {
-      this.#cease()
+    const taken = () => {
+      this.#over = true
       this.#resolve()
-    })
+    }
+    if (this.#last) response.end(this.#last, taken)
+    else response.end(taken)
   }
 
   onResponseError(_controller: unknown, error: Error): void {
@@ -117,22 +134,12 @@ class Relay implements Dispatcher.DispatchHandler {
   }
 
   #fail(error: unknown): void {
-    this.#cease()
+    this.#over = true
     const known = error instanceof Refused || error === this.#signal.reason
     this.#reject(known ? error : new Refused('upstream_failed', 'the upstream broke off', error))
   }
-
-  #cease(): void {
-    this.#signal.removeEventListener('abort', this.#onAbort)
-    this.#response.off('drain', this.#onDrain)
-  }
 }
 
-/** The library hands out lists of names and values in turn, as bytes; of HTTP/2, a record. */
-function strings(raw: unknown): string[] {
-  if (Array.isArray(raw)) {
-    return raw.map((part) => (Buffer.isBuffer(part) ? part.toString('latin1') : String(part)))
-  }
-  const pairs = Object.entries((raw ?? {}) as Record<string, string | string[]>)
-  return pairs.flatMap(([name, value]) => [value].flat().flatMap((one) => [name, String(one)]))
+function flushHead(response: ServerResponse): void {
+  if (!response.writableEnded && !response.destroyed) response.flushHeaders()
 }

@@ -5,7 +5,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { formatAuthority } from './authority.ts'
 import { outgoingFields } from './decide.ts'
 import type { Engine } from './engine.ts'
-import { addField, type FieldRecord, responseFields } from './fields.ts'
+import { type FieldRecord, fieldLines, fieldRecord, responseFields } from './fields.ts'
 import type { Allow, JudgedRequest } from './gate.ts'
 import { malformed, Refused } from './refusal.ts'
 import type { Origin } from './upstreams.ts'
@@ -32,9 +32,7 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 
 /** RFC 6455 §4.2.1. Throws before anything is opened upstream. */
 export function readHandshake(request: JudgedRequest, allow: Allow): Handshake {
-  const fields: FieldRecord = Object.create(null)
-  const raw = outgoingFields(request, allow)
-  for (let at = 0; at + 1 < raw.length; at += 2) addField(fields, raw[at] ?? '', raw[at + 1] ?? '')
+  const fields = fieldRecord(outgoingFields(request, allow))
   const { 'sec-websocket-key': key, 'sec-websocket-version': version } = fields
   if (typeof key !== 'string' || !/^[+/0-9A-Za-z]{22}==$/.test(key) || version !== '13') {
     throw malformed('the websocket handshake is not as RFC 6455 has it')
@@ -141,7 +139,6 @@ export function acceptClient(
 }
 
 function passedOn({ rawHeaders }: IncomingMessage): readonly string[] {
-  return Object.entries(responseFields(rawHeaders))
-    .filter(([name]) => !name.startsWith('sec-websocket-'))
-    .flatMap(([name, value]) => [value].flat().map((one) => `${name}: ${one}`))
+  const lines = fieldLines(responseFields(fieldRecord(rawHeaders)))
+  return lines.filter((line) => !line.startsWith('sec-websocket-'))
 }

@@ -23,6 +23,18 @@ export interface Channel {
   readonly port: number
   readonly route: 'intercept' | 'tunnel'
   readonly reserved: boolean
+  /** The same place as `formatAuthority` writes it: most requests name it in these very characters. */
+  readonly authority: string
+}
+
+/** For a place in canonical form. */
+export function channelTo(
+  scheme: Channel['scheme'],
+  { host, port }: Pick<Channel, 'host' | 'port'>,
+  route: Channel['route'],
+  reserved: boolean,
+): Channel {
+  return { scheme, host, port, route, reserved, authority: formatAuthority(scheme, host, port) }
 }
 
 export type Head = Omit<JudgedRequest, 'id' | 'body'>
@@ -32,8 +44,9 @@ interface Sorted {
   readonly length: string[]
   readonly coding: string[]
   readonly connection: string[]
-  readonly scheme: string | undefined
-  readonly authority: string | undefined
+  scheme: string | undefined
+  authority: string | undefined
+  /** Without those above, the framing and the hop-by-hop ones. */
   readonly rest: Field[]
 }
 
@@ -52,10 +65,10 @@ export function readHead(raw: RawHead, channel: Channel, fieldLimit: number): He
     throw malformed('the method is not one that a request to an origin may have')
   }
   const target = agreeOnAuthority(raw, sorted, channel)
-  const { path, query } = splitTarget(target)
+  const split = splitTarget(target)
   const fields = joinCookies(endToEnd(sorted))
   if (channel.route === 'intercept') {
-    checkTarget(target)
+    checkTarget(target, split)
     checkFields(fields)
   }
   return {
@@ -66,8 +79,8 @@ export function readHead(raw: RawHead, channel: Channel, fieldLimit: number): He
     port: channel.port,
     method: raw.method,
     target,
-    path,
-    query,
+    path: split.path,
+    query: split.query,
     fields,
     length,
     upgrade: raw.upgrade,
@@ -75,25 +88,28 @@ export function readHead(raw: RawHead, channel: Channel, fieldLimit: number): He
 }
 
 function sort(raw: readonly string[]): Sorted {
-  const host: string[] = []
-  const length: string[] = []
-  const coding: string[] = []
-  const connection: string[] = []
-  const rest: Field[] = []
-  let scheme: string | undefined
-  let authority: string | undefined
+  const sorted: Sorted = {
+    host: [],
+    length: [],
+    coding: [],
+    connection: [],
+    scheme: undefined,
+    authority: undefined,
+    rest: [],
+  }
   for (let at = 0; at + 1 < raw.length; at += 2) {
     const name = (raw[at] ?? '').toLowerCase()
     const value = raw[at + 1] ?? ''
-    if (name === 'host') host.push(value)
-    else if (name === 'content-length') length.push(value)
-    else if (name === 'transfer-encoding') coding.push(value)
-    else if (name === 'connection') connection.push(value)
-    else if (name === ':scheme') scheme = value
-    else if (name === ':authority') authority = value
-    else if (!name.startsWith(':')) rest.push([name, value])
+    if (name === 'host') sorted.host.push(value)
+    else if (name === 'content-length') sorted.length.push(value)
+    else if (name === 'transfer-encoding') sorted.coding.push(value)
+    else if (name === 'connection') sorted.connection.push(value)
+    else if (name === ':scheme') sorted.scheme = value
+    else if (name === ':authority') sorted.authority = value
+    else if (!name.startsWith(':') && !isHop(name) && !isFraming(name))
+      sorted.rest.push([name, value])
   }
-  return { host, length, coding, connection, scheme, authority, rest }
+  return sorted
 }
 
 /** RFC 9112 §6.3. The parser refuses most of this already; here it is refused whatever the parser does. */
@@ -108,7 +124,7 @@ function readLength({ protocol, ended }: RawHead, { length, coding }: Sorted): n
   }
   if (length.length === 0) return protocol === 'h2' && !ended ? 'chunked' : 0
   if (length.length > 1) throw malformed('the request has two lengths')
-  const [text = ''] = length
+  const text = length[0] ?? ''
   const bytes = Number(text)
   if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(bytes)) {
     throw malformed('the length is not a number')
@@ -116,9 +132,11 @@ function readLength({ protocol, ended }: RawHead, { length, coding }: Sorted): n
   return bytes
 }
 
+const ABSOLUTE = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/s
+
 /** Every name for the host that the request carries has to be the one that was routed. */
 function agreeOnAuthority(raw: RawHead, sorted: Sorted, channel: Channel): string {
-  const named = [...sorted.host]
+  const named = sorted.host
   let target = raw.target
   if (raw.protocol === 'h2') {
     if (sorted.scheme !== channel.scheme)
@@ -130,7 +148,7 @@ function agreeOnAuthority(raw: RawHead, sorted: Sorted, channel: Channel): strin
       named.length === 0 ? 'the request names no host' : 'the request names two hosts',
     )
   }
-  const absolute = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)(.*)$/s.exec(target)
+  const absolute = target.startsWith('/') ? null : ABSOLUTE.exec(target)
   if (absolute) {
     if (absolute[1]?.toLowerCase() !== channel.scheme) {
       throw malformed('the scheme is not the one of the connection')
@@ -139,10 +157,11 @@ function agreeOnAuthority(raw: RawHead, sorted: Sorted, channel: Channel): strin
     target = absolute[3]?.startsWith('/') ? absolute[3] : `/${absolute[3] ?? ''}`
   }
   for (const name of named) {
+    if (name === channel.authority) continue
     const { host, port } = parseAuthority(name)
     if (host !== channel.host || (port ?? defaultPort(channel.scheme)) !== channel.port) {
       throw malformed(
-        `the request is for another host than the connection, which is for "${formatAuthority(channel.scheme, channel.host, channel.port)}"`,
+        `the request is for another host than the connection, which is for "${channel.authority}"`,
       )
     }
   }
@@ -151,15 +170,17 @@ function agreeOnAuthority(raw: RawHead, sorted: Sorted, channel: Channel): strin
 
 export const defaultPort = (scheme: 'http' | 'https') => (scheme === 'https' ? 443 : 80)
 
-function endToEnd({ rest, connection }: Sorted): Field[] {
+function endToEnd({ rest, connection }: Sorted): readonly Field[] {
   const dropped = nominated(connection)
-  return rest.filter(([name]) => !isHop(name) && !isFraming(name) && !dropped.has(name))
+  return dropped.size === 0 ? rest : rest.filter(([name]) => !dropped.has(name))
 }
 
 /** HTTP/2 may split Cookie; one field is what HTTP/1.1 knows (RFC 9113 §8.2.3). */
 function joinCookies(fields: readonly Field[]): readonly Field[] {
-  const cookies = fields.filter(([name]) => name === 'cookie')
+  const cookies = fields.filter(isCookie)
   if (cookies.length < 2) return fields
   const joined: Field = ['cookie', cookies.map(([, value]) => value).join('; ')]
-  return [...fields.filter(([name]) => name !== 'cookie'), joined]
+  return [...fields.filter((field) => !isCookie(field)), joined]
 }
+
+const isCookie = ([name]: Field) => name === 'cookie'

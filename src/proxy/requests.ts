@@ -6,7 +6,7 @@ import { parseAuthority } from './authority.ts'
 import { type Engine, type Seat, seatOf } from './engine.ts'
 import { type Arrival, exchange } from './exchange.ts'
 import { malformed, Refused } from './refusal.ts'
-import type { Channel, RawHead } from './request-head.ts'
+import { type Channel, channelTo, type RawHead } from './request-head.ts'
 import { webSocket } from './upgrade.ts'
 
 interface Current {
@@ -97,7 +97,7 @@ export class Requests {
   }
 
   #start(arrival: Omit<Arrival, 'channel'>, seat: Seat | undefined): void {
-    const channel = async () => {
+    const channel = () => {
       if (!seat) return plainChannel(this.#engine, arrival.raw)
       if ('refused' in seat) throw seat.refused
       return seat.channel
@@ -114,7 +114,7 @@ async function plainChannel(engine: Engine, raw: RawHead): Promise<Channel> {
   const { host, port = 80 } = parseAuthority(absolute[1] ?? '')
   const route = await askRoute(engine, { host, port, from: 'request' })
   const reserved = route.kind === 'tunnel' && (route.reserved ?? false)
-  return { scheme: 'http', host, port, route: route.kind, reserved }
+  return channelTo('http', { host, port }, route.kind, reserved)
 }
 
 function rawHead(request: Incoming, upgrade: RawHead['upgrade']): RawHead {

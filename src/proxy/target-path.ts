@@ -1,5 +1,7 @@
 import { malformed } from './refusal.ts'
 
+/** Nothing in it that is looked for below: no escape, and no segment that is empty or begins with a dot. */
+const PLAIN = /^(?:\/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+(?:\?[\x21-\x24\x26-\x7e]*)?$/
 const VISIBLE = /^\/[\x21-\x7e]*$/
 const BAD_ESCAPE = /%(?![0-9a-fA-F]{2})/
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
@@ -24,8 +26,8 @@ export function splitTarget(target: string): SplitTarget {
  * Refuses a path that two programs could read as two paths: rules match what stands here, the
  * upstream may normalise it first (RFC 3986 §6.2.2).
  */
-export function checkTarget(target: string): void {
-  const { path, query } = splitTarget(target)
+export function checkTarget(target: string, { path, query }: SplitTarget): void {
+  if (PLAIN.test(target)) return
   if (!VISIBLE.test(target)) throw malformed('the request target has characters outside ASCII')
   if (BAD_ESCAPE.test(path)) throw malformed('the path has a broken percent escape')
   if (query !== undefined && BAD_ESCAPE.test(query)) {

@@ -10,7 +10,7 @@ import { formatAuthority } from './authority.ts'
 import { type Decision, outgoingFields } from './decide.ts'
 import type { Engine } from './engine.ts'
 import type { Carry } from './exchange.ts'
-import { responseFields } from './fields.ts'
+import { fieldLines, fieldRecord, responseFields } from './fields.ts'
 import type { Progress } from './forward.ts'
 import type { Outcome } from './gate.ts'
 import { acceptClient, type ClientEnd, openUpstream, readHandshake } from './handshake.ts'
@@ -119,21 +119,20 @@ function answerTo(asked: ClientRequest, origin: Origin, signal: AbortSignal): Pr
 }
 
 function switchOver(response: ServerResponse, client: Duplex, message: IncomingMessage): void {
-  const fields = responseFields(message.rawHeaders)
-  const lines = Object.entries(fields).flatMap(([name, value]) =>
-    [value].flat().map((one) => `${name}: ${one}\r\n`),
-  )
+  const lines = [
+    'HTTP/1.1 101 Switching Protocols',
+    'connection: Upgrade',
+    'upgrade: websocket',
+    ...fieldLines(responseFields(fieldRecord(message.rawHeaders))),
+  ]
   response.detachSocket(client as Socket)
-  client.write(
-    `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n${lines.join('')}\r\n`,
-    'latin1',
-  )
+  client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
 }
 
 function relay(message: IncomingMessage, response: ServerResponse): Promise<Outcome['end']> {
   return new Promise((resolve, reject) => {
     response.sendDate = false
-    response.writeHead(message.statusCode ?? 502, responseFields(message.rawHeaders))
+    response.writeHead(message.statusCode ?? 502, responseFields(fieldRecord(message.rawHeaders)))
     response.once('finish', () => resolve('complete'))
     message.once('error', reject)
     message.pipe(response)

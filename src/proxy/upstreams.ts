@@ -11,10 +11,12 @@ export interface Origin extends Destination {
   readonly scheme: 'http' | 'https'
   readonly text: string
   readonly ca: string | undefined
+  /** Connections opened under wider rules are never lent to a request under narrower ones. */
+  readonly key: string
 }
 
 /** Reads the gate's word for an upstream. A wrong one is the gate's fault, and a denial. */
-export function readOrigin({ origin, ca, reserved }: Upstream): Origin {
+function readOrigin({ origin, ca, reserved = false }: Upstream): Origin {
   const match = /^(https?):\/\/([^/?#@]+)$/.exec(origin)
   if (!match) throw new Refused('operation_denied', 'the broker named no usable upstream')
   const scheme = match[1] === 'https' ? 'https' : 'http'
@@ -23,36 +25,45 @@ export function readOrigin({ origin, ca, reserved }: Upstream): Origin {
     scheme,
     host,
     port: port ?? defaultPort(scheme),
-    reserved: reserved ?? false,
+    reserved,
     text: origin,
     ca,
+    key: `${origin} ${reserved}`,
   }
 }
 
 /** Keep-alive connections of one lease, by origin and by what may be trusted there. */
 export class Upstreams {
-  /** By what may be trusted there, then by origin. */
+  /** By what may be trusted there, then by key. */
   readonly #pools = new Map<string | undefined, Map<string, Pool>>()
   readonly #dialer: Dialer
   readonly #limits: Limits
+  #last: Origin | undefined
 
   constructor(dialer: Dialer, limits: Limits) {
     this.#dialer = dialer
     this.#limits = limits
   }
 
+  /** What `readOrigin` makes of it, which for most requests is what it made of the last one. */
+  origin(upstream: Upstream): Origin {
+    const { origin, ca, reserved = false } = upstream
+    const last = this.#last
+    if (last?.text === origin && last.ca === ca && last.reserved === reserved) return last
+    this.#last = readOrigin(upstream)
+    return this.#last
+  }
+
   dispatcher(origin: Origin): Dispatcher {
-    // Connections opened under wider rules are never lent to a request under narrower ones.
     let pools = this.#pools.get(origin.ca)
     if (!pools) {
       pools = new Map()
       this.#pools.set(origin.ca, pools)
     }
-    const key = `${origin.text} ${origin.reserved}`
-    let pool = pools.get(key)
+    let pool = pools.get(origin.key)
     if (!pool) {
       pool = this.#open(origin)
-      pools.set(key, pool)
+      pools.set(origin.key, pool)
     }
     return pool
   }

@@ -76,6 +76,31 @@ describe('a gate that does not clearly allow', () => {
     })
   }
 
+  it('denies when it never answers the second time, however long the body took', async () => {
+    world.judging = async ({ body }) => (body ? silent() : { kind: 'inspect', limit: 100 })
+    const socket = await world.tls()
+    const [head = '', body = ''] = REQUEST.split(/(?=hello)/)
+    socket.write(head)
+    await until('the first question', () => world.judged.length === 1)
+    // Longer than an answer may take: the time for the second one begins with the question.
+    await new Promise((over) => setTimeout(over, 300))
+    socket.write(body)
+    const answer = await answerOn(socket)
+    expect(code(answer)).toBe('operation_denied')
+    expect(answer?.body).toContain('did not decide in time')
+    expect(world.judged).toHaveLength(2)
+    expect(world.reached).toBe(0)
+  })
+
+  it('denies what is inspected and over the limit, however it comes', async () => {
+    world.judging = async ({ body }) => (body ? world.allow() : { kind: 'inspect', limit: 4 })
+    const fields = 'POST /x HTTP/1.1\r\nHost: api.test\r\n'
+    const chunks = `${fields}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`
+    for (const raw of [REQUEST, chunks]) expect(code(await ask(raw))).toBe('request_too_large')
+    expect(world.judged).toHaveLength(2)
+    expect(world.reached).toBe(0)
+  })
+
   const routes: [string, () => Promise<Route>][] = [
     [
       'throws',
@@ -162,6 +187,30 @@ describe('a gate that refuses', () => {
 })
 
 describe('an allowed request', () => {
+  it('is given its time for each question, not for both together', async () => {
+    world.judging = async ({ body }) => {
+      await new Promise((over) => setTimeout(over, 120))
+      return body ? world.allow() : { kind: 'inspect', limit: 100 }
+    }
+    expect((await ask())?.status).toBe(200)
+  })
+
+  it('has the inspected body whole, whether it comes with the head or in pieces', async () => {
+    const [head = '', body = ''] = REQUEST.split(/(?=hello)/)
+    const socket = await world.tls()
+    for (const pieces of [[REQUEST], [head, body], [`${head}he`, 'l', 'lo'], [REQUEST]]) {
+      world.clear()
+      world.judging = async ({ body }) => (body ? world.allow() : { kind: 'inspect', limit: 100 })
+      const answer = answerOn(socket)
+      for (const piece of pieces) {
+        socket.write(piece)
+        await until('it is read', () => world.judged.length > 0)
+      }
+      expect((await answer)?.status).toBe(200)
+      expect(world.api.arrived[0]?.body.toString()).toBe('hello')
+    }
+  })
+
   it('does not leave before the gate has answered', async () => {
     let answer = (_: Verdict) => {}
     world.judging = () => new Promise((resolve) => (answer = resolve))
@@ -250,6 +299,11 @@ describe('an upstream', () => {
     expect(answer?.status).toBe(403)
     expect(code(answer)).toBe('egress_denied')
     expect(world.reached).toBe(0)
+    // Nor does it help that the same place was allowed to another request just before.
+    world.judging = async () => world.allow()
+    expect((await ask())?.status).toBe(200)
+    other({ origin: `https://api.test:${world.api.port}`, ca: world.upstreamCa.pem })
+    expect(code(await ask())).toBe('egress_denied')
   })
 
   it('that is the proxy itself is refused whatever the gate says', async () => {

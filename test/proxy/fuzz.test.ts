@@ -217,6 +217,7 @@ describe('whatever bytes come', () => {
       port: 443,
       route: 'intercept',
       reserved: false,
+      authority: 'api.test',
     } as const
     fc.assert(
       fc.property(

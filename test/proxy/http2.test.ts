@@ -238,6 +238,21 @@ describe('an answer over HTTP/2', () => {
     expect(world.outcomes[0]?.end).toBe('upstream_failed')
   })
 
+  it('whose end comes later than its last byte is not held back until then', async () => {
+    let end = () => {}
+    upstream.answer = ({ stream }) => {
+      stream.respond({ 'content-length': '4' })
+      stream.write('body')
+      end = () => stream.end()
+    }
+    const socket = await http1(GET)
+    const text = await readUntil(socket, (sofar) => sofar.endsWith('body'))
+    expect(text).toMatch(/\r\n\r\nbody$/)
+    end()
+    await until('the outcome', () => world.outcomes.length === 1)
+    expect(world.outcomes[0]).toMatchObject({ end: 'complete', bytesDown: 4 })
+  })
+
   it('that is a reset is a 502', async () => {
     upstream.answer = ({ stream }) => stream.close(2)
     expect((await answerOn(await http1(GET)))?.status).toBe(502)
