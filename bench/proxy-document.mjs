@@ -12,15 +12,19 @@ const VOLUMES =
   'volumeInstances(first: 50) { edges { node { id volumeId mountPath sizeMB currentSizeMB state createdAt } } }'
 const ALIASES = ['overview', 'services', 'volumes', 'before', 'after', 'last']
 
-const query = `query Staging($id: String!) {
-${ALIASES.map((alias) => `  ${alias}: environment(id: $id) { id name isEphemeral ${INSTANCES} ${VOLUMES} }`).join('\n')}
-}`
+export const BODY = bodyOf(ALIASES)
 
-export const BODY = JSON.stringify({
-  query,
-  operationName: 'Staging',
-  variables: { id: ENVIRONMENT },
-})
+/** As many that ask the same in other words: no two have an alias in common. */
+export function variants(count) {
+  return Array.from({ length: count }, (_, n) => bodyOf(ALIASES.map((alias) => `${alias}${n}`)))
+}
+
+function bodyOf(aliases) {
+  const query = `query Staging($id: String!) {
+${aliases.map((alias) => `  ${alias}: environment(id: $id) { id name isEphemeral ${INSTANCES} ${VOLUMES} }`).join('\n')}
+}`
+  return JSON.stringify({ query, operationName: 'Staging', variables: { id: ENVIRONMENT } })
+}
 
 /** About as large as the question. */
 export const ANSWER = JSON.stringify({

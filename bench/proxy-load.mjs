@@ -12,11 +12,12 @@ const LAST_CHUNK = Buffer.from(`0${END_OF_HEAD}`)
 /** One open connection by way of a proxy. `proxy`: port, ca, authority and the credential it wants. */
 export class Connection {
   #socket
-  #request
+  #next
   #pieces = Buffer.alloc(0)
   #waiting = null
 
-  static async open({ port, ca, host, authority, token }) {
+  /** `next` gives the bytes of the request that comes next. */
+  static async open({ port, ca, host, authority }, next) {
     const below = net.connect(port, '127.0.0.1').setNoDelay(true)
     below.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`)
     let answer = '' // in pieces, from some
@@ -25,18 +26,11 @@ export class Connection {
     if (!/^HTTP\/1\.[01] 200/.test(answer)) throw new Error(`CONNECT was refused: ${answer}`)
     const socket = tls.connect({ socket: below, servername: host, ca })
     await once(socket, 'secureConnect')
-    return new Connection(socket, authority.replace(/:443$/, ''), token)
+    return new Connection(socket, next)
   }
 
-  constructor(socket, authority, token) {
-    const fields = [
-      `POST ${PATH} HTTP/1.1`,
-      `Host: ${authority}`,
-      `Project-Access-Token: ${token}`,
-      'Content-Type: application/json',
-      `Content-Length: ${Buffer.byteLength(BODY)}`,
-    ]
-    this.#request = Buffer.from(`${fields.join('\r\n')}\r\n\r\n${BODY}`)
+  constructor(socket, next) {
+    this.#next = next
     this.#socket = socket
     socket.on('data', (piece) => this.#take(piece))
     socket.on('error', (error) => this.#waiting?.reject(error))
@@ -47,7 +41,7 @@ export class Connection {
   ask() {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject }
-      this.#socket.write(this.#request)
+      this.#socket.write(this.#next())
     })
   }
 
@@ -74,9 +68,12 @@ export class Connection {
   }
 }
 
-/** `count` requests, as fast as `connections` can ask one after the other; requests per second. */
-export async function throughput(proxy, connections, seconds) {
-  const open = await openMany(proxy, connections)
+/**
+ * As many requests as `connections` can ask one after the other; requests per second. Of several
+ * `bodies` each is sent before the first comes again.
+ */
+export async function throughput(proxy, connections, seconds, bodies = [BODY]) {
+  const open = await openMany(proxy, connections, bodies)
   const started = performance.now()
   const end = started + seconds * 1000
   let done = 0
@@ -95,7 +92,7 @@ export async function throughput(proxy, connections, seconds) {
  * ones are answered or not, as long as one of the connections is free; its wait for one counts.
  */
 export async function latencies(proxy, connections, perSecond, count) {
-  const free = await openMany(proxy, connections)
+  const free = await openMany(proxy, connections, [BODY])
   const all = [...free]
   const times = []
   const asking = []
@@ -119,6 +116,20 @@ export async function latencies(proxy, connections, perSecond, count) {
   return times
 }
 
-function openMany(proxy, count) {
-  return Promise.all(Array.from({ length: count }, () => Connection.open(proxy)))
+function openMany(proxy, count, bodies) {
+  const requests = bodies.map((body) => requestOf(proxy, body))
+  let sent = 0
+  const next = () => requests[sent++ % requests.length]
+  return Promise.all(Array.from({ length: count }, () => Connection.open(proxy, next)))
+}
+
+function requestOf({ authority, token }, body) {
+  const fields = [
+    `POST ${PATH} HTTP/1.1`,
+    `Host: ${authority.replace(/:443$/, '')}`,
+    `Project-Access-Token: ${token}`,
+    'Content-Type: application/json',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ]
+  return Buffer.from(`${fields.join('\r\n')}\r\n\r\n${body}`)
 }

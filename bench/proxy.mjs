@@ -7,7 +7,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { classify } from '../src/providers/railway/guard/classify.ts'
 import { cpuMs, median, quantile, run, table } from './daemon.mjs'
 import { endBroker, SECRET, startBroker } from './proxy-broker.mjs'
-import { BODY, HOST, PATH } from './proxy-document.mjs'
+import { BODY, HOST, PATH, variants } from './proxy-document.mjs'
 import { latencies, throughput } from './proxy-load.mjs'
 import { startMitmproxy, startNpmPeers, startRole } from './proxy-peers.mjs'
 
@@ -17,6 +17,8 @@ const FEW = 10
 const MANY = 64
 const RATE = 200
 const WARM_SECONDS = 6
+/** Far more than the broker remembers, of requests or of documents. */
+const UNLIKE = 600
 
 await run({ limitSeconds: 420 }, async (bench) => {
   const upstream = await startRole(bench, 'upstream')
@@ -45,9 +47,14 @@ await run({ limitSeconds: 420 }, async (bench) => {
     const turned = [...proxies.slice(round % proxies.length), ...proxies]
     for (const proxy of turned.slice(0, proxies.length)) proxy.rounds.push(await measure(proxy))
   }
-  const arrived = await counted(upstream)
   const [ofBare, ofBroker] = proxies
+  const unlike = await measureUnlike(ofBroker)
+  const arrived = await counted(upstream)
   report(proxies)
+  console.log(
+    `\nThe broker when no request is like one of the ${UNLIKE - 1} before it, and nothing that it remembers helps: ` +
+      `${unlike.few.toFixed(0)} requests/s with ${FEW} connections, ${unlike.many.toFixed(0)} with ${MANY}.`,
+  )
   console.log('')
   reportBounds(ofBare, ofBroker, proxies.slice(2))
   const audited = await endBroker(broker, bench)
@@ -73,6 +80,20 @@ async function measure(proxy) {
   const times = await latencies(proxy, FEW, RATE, RATE * seconds)
   proxy.sent += few.done + many.done + times.length
   return { few: few.perSecond, many: many.perSecond, times, cpuEach }
+}
+
+/** Like `measure`, with requests that all have to be parsed and judged anew. */
+async function measureUnlike(proxy) {
+  const bodies = variants(UNLIKE)
+  const found = []
+  for (let round = 0; round <= rounds; round++) {
+    const few = await throughput(proxy, FEW, seconds, bodies)
+    const many = await throughput(proxy, MANY, seconds, bodies)
+    proxy.sent += few.done + many.done
+    // The first is for the compiler: parsing is what the requests before hardly needed.
+    if (round > 0) found.push({ few: few.perSecond, many: many.perSecond })
+  }
+  return { few: median(found.map(({ few }) => few)), many: median(found.map(({ many }) => many)) }
 }
 
 function each({ rounds }, pick) {
@@ -131,7 +152,7 @@ function reportBounds(bare, broker, peers) {
   table(['broker', 'figure', 'bound', ''], rows)
 }
 
-/** Parsed, judged and printed anew, in this process. */
+/** Classified anew, in this process: what the gate remembers of whole requests is no part of it. */
 function judgingMicros() {
   const body = Buffer.from(BODY)
   const headers = [['content-type', 'application/json']]

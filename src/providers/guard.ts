@@ -23,7 +23,10 @@ export interface Guard {
    * body is streamed. Asked of the head alone (`body` is null).
    */
   inspect(request: RequestFacts): number | null
-  /** Pure. What it does not understand is refused. */
+  /**
+   * Pure: decided by nothing but the request it is shown, so that what it said of one holds for the
+   * same bytes again. What it does not understand is refused.
+   */
   classify(request: RequestFacts): Verdict
   /** Pure. One text message on an upgraded connection. Absent: no upgrades. */
   classifyMessage?(text: string): Verdict
@@ -49,7 +52,7 @@ export interface Guard {
   answer?(request: RequestFacts, classified: Classified, question: Question): Promise<string | null>
   /** The fields that carry a credential upstream; every carrier of the request is removed before. */
   inject(credential: Credential): readonly (readonly [name: string, value: Secret])[]
-  /** Where the real traffic goes: the public host's origin, or the connection's own `--url`. */
+  /** Pure. Where the real traffic goes: the public host's origin, or the connection's own `--url`. */
   upstream(connection: Connection, host: string): Upstream
   /** False for operations that the minted credential cannot do: then the connection's own goes. */
   mintedSuffices?(classified: Classified): boolean

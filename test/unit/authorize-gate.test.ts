@@ -270,6 +270,33 @@ describe('what is allowed', () => {
     }
   })
 
+  it('goes where its host and the connection of now say, also the second time', async () => {
+    const other = 'eu.things.example'
+    const { gate, context } = await open(
+      thingsGuard({
+        hosts: [HOST, other],
+        upstream: ({ settings }, host) => {
+          const origin = String(settings['url'] ?? `https://${host}`)
+          return { origin, ca: null, chosen: settings['url'] !== undefined }
+        },
+      }),
+    )
+    const upstreams = async () => {
+      const found: unknown[] = []
+      for (const host of [HOST, other, HOST, other]) {
+        const verdict = await gate.judge(request('/look/t1', { host }), NEVER)
+        if (verdict.kind !== 'allow') throw new Error('refused')
+        found.push(verdict.upstream)
+      }
+      return found
+    }
+    const own = [HOST, other].map((host) => ({ origin: `https://${host}`, reserved: false }))
+    expect(await upstreams()).toEqual([...own, ...own])
+    await store(context, 'things-main', 'https://127.0.0.1:9')
+    const chosen = { origin: 'https://127.0.0.1:9', reserved: true }
+    expect(await upstreams()).toEqual([chosen, chosen, chosen, chosen])
+  })
+
   it('goes with the connection’s own where the lease’s cannot do it', async () => {
     const { gate } = await open(thingsGuard({ mintedSuffices: () => false }))
     const verdict = await gate.judge(request('/look/t1'), NEVER)

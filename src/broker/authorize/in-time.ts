@@ -37,6 +37,7 @@ export class InTime {
 
   /** The answer is there. */
   end(): void {
+    if (!this.#abort) return
     clearTimeout(this.#timer)
     this.asked.removeEventListener('abort', this.#gone)
   }

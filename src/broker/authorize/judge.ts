@@ -1,11 +1,11 @@
 import type { Approval } from '../../core/approval.ts'
 import { decideByRule } from '../../core/decide.ts'
-import type { Classified, Operation } from '../../core/guard.ts'
+import type { Classified, Operation, RequestFacts } from '../../core/guard.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { Question } from '../../providers/guard.ts'
 import type { Connection } from '../../providers/provider.ts'
 import type { Allow, JudgedRequest, Verdict } from '../../proxy/gate.ts'
-import { inLane, openConnection, worldOf } from '../call.ts'
+import { inLane, worldOf } from '../call.ts'
 import type { Context } from '../context.ts'
 import { type Ask, ChannelJudge } from './channel.ts'
 import { classifiedOf, dependsOnLookups, unreadable } from './classified.ts'
@@ -16,9 +16,11 @@ import { bindingOf, hold } from './holding.ts'
 import type { KnownHost } from './hosts.ts'
 import type { InTime } from './in-time.ts'
 import { refuseMisplaced, textsOf } from './misplaced.ts'
+import { Opened } from './opened.ts'
 import { grantFor, refuseStrangers } from './ownership.ts'
 import { type PlacedOperation, placeOperations } from './places.ts'
 import type { Records } from './records.ts'
+import { Remembered } from './remembered.ts'
 import { noteRenames } from './renames.ts'
 import type { Task, TaskGrant } from './task.ts'
 import type { RuledOperation } from './words.ts'
@@ -37,18 +39,17 @@ export class Judge {
   readonly #context: Context
   readonly #task: Task
   readonly #records: Records
+  readonly #remembered = new Remembered()
   readonly #grants = new Map<number, TaskGrant>()
   /** Turns held by requests under way. */
   readonly #turns = new Map<number, () => void>()
-  readonly #opened = new Map<
-    string,
-    { readonly version: number; readonly connection: Connection }
-  >()
+  readonly #opened: Opened
 
   constructor(context: Context, task: Task, records: Records) {
     this.#context = context
     this.#task = task
     this.#records = records
+    this.#opened = new Opened(context)
   }
 
   /** The grant that a request under judgement belongs to, once that is known. */
@@ -92,18 +93,23 @@ export class Judge {
     const grant = grantFor(known, credentials)
     this.#grants.set(request.id, grant)
     if (request.upgrade !== undefined && !guard.classifyMessage) throw unread()
-    const limit = guard.inspect(factsOf(request))
+    const facts = factsOf(request)
+    const limit = guard.inspect(facts)
     if (limit !== null && request.body === undefined) return { kind: 'inspect', limit }
-    return this.#judgeOwn(request, grant, inTime)
+    return this.#judgeOwn(request, facts, grant, inTime)
   }
 
-  async #judgeOwn(request: JudgedRequest, grant: TaskGrant, inTime: InTime): Promise<Verdict> {
+  async #judgeOwn(
+    request: JudgedRequest,
+    facts: RequestFacts,
+    grant: TaskGrant,
+    inTime: InTime,
+  ): Promise<Verdict> {
     const { guard } = grant
-    const facts = factsOf(request)
-    const connection = await this.#connection(grant)
+    const connection = await this.#opened.connection(grant)
     const ask = this.#ask(grant, connection, inTime)
     refuseMisplaced(textsOf(request, grant), grant, connection)
-    let classified = classifiedOf(guard.classify(facts))
+    let classified = classifiedOf(this.#remembered.classify(guard, facts))
     // Once more as it will be sent: written anew, no escape hides anything.
     if (classified.forward.kind === 'body') {
       refuseMisplaced([classified.forward.text], grant, connection)
@@ -154,7 +160,7 @@ export class Judge {
       request,
       grant,
       credential: this.#credential(grant, classified),
-      connection: () => this.#connection(grant),
+      connection: () => this.#opened.connection(grant),
       ask: (current, until) => this.#ask(grant, current, until),
       decide: (operations) => this.#decide(grant, operations),
       locate: (operations, ask) => this.#locate(grant, operations, false, ask),
@@ -242,7 +248,7 @@ export class Judge {
     const kind = this.#credential(grant, classified)
     const secret = kind === 'minted' ? proxied.minted : connection.secret
     if (!secret) throw new TypeError('a connection without a secret')
-    const { origin, ca, chosen } = guard.upstream(connection, request.host)
+    const upstream = this.#opened.upstream(grant, connection, request.host)
     // The binding is computed again from what is true now: a target that moved fits no approval.
     const used = approval && { id: approval.id, binding: bindingOf(this.#task, held) }
     // Nobody waits for the answer any more: nothing may stand in the log as if it had gone.
@@ -265,7 +271,7 @@ export class Judge {
         ...(forward.kind === 'body' ? [contentType(forward.contentType)] : []),
       ],
       ...(forward.kind === 'body' && { body: Buffer.from(forward.text) }),
-      upstream: { origin, reserved: chosen, ...(ca !== null && { ca }) },
+      upstream,
     }
   }
 
@@ -285,16 +291,6 @@ export class Judge {
     })
     const fields = [['content-type', 'application/json']] as const
     return { kind: 'answer', answer: { status: 200, fields, body } }
-  }
-
-  /** The stored credential, kept in memory until the connection changes or the task ends. */
-  async #connection(grant: TaskGrant): Promise<Connection> {
-    const { version } = this.#context.connections
-    const known = this.#opened.get(grant.connection)
-    if (known?.version === version) return known.connection
-    const connection = await openConnection(this.#context, grant.connection)
-    this.#opened.set(grant.connection, { version, connection })
-    return connection
   }
 
   async #takeTurn(request: JudgedRequest, grant: TaskGrant, inTime: InTime): Promise<void> {

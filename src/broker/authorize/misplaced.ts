@@ -9,13 +9,12 @@ type Text = string | Buffer
 
 /** Everything of a request but the one place where its credential belongs. */
 export function textsOf(request: JudgedRequest, { guard }: TaskGrant): readonly Text[] {
-  const carriers = new Set(guard.carriers.map(({ header }) => header))
-  return [
-    unescaped(request.path),
-    unescaped(request.query ?? ''),
-    ...request.fields.flatMap(([name, value]) => (carriers.has(name) ? [] : [name, value])),
-    ...(request.body ? [bytesOf(request.body)] : []),
-  ]
+  const texts: Text[] = [unescaped(request.path), unescaped(request.query ?? '')]
+  for (const [name, value] of request.fields) {
+    if (!guard.carriers.some(({ header }) => header === name)) texts.push(name, value)
+  }
+  if (request.body) texts.push(bytesOf(request.body))
+  return texts
 }
 
 /** The credential belongs into its header and nowhere else: not into what is sent on. */

@@ -22,7 +22,13 @@ export class Outcomes {
   add(entry: NewEntry): void {
     this.#waiting.push(entry)
     if (this.#waiting.length >= MOST) void this.flush()
-    else this.#timer ??= setTimeout(() => void this.flush(), DELAY_MS)
+    else this.#timer ??= setTimeout(this.#due, DELAY_MS)
+  }
+
+  /** Left running when everything was written sooner: to stop and start it for each costs more. */
+  readonly #due = () => {
+    this.#timer = null
+    void this.flush()
   }
 
   /**
@@ -30,8 +36,6 @@ export class Outcomes {
    * be recorded is told in the log.
    */
   flush(): Promise<void> {
-    if (this.#timer) clearTimeout(this.#timer)
-    this.#timer = null
     const entries = this.#waiting
     this.#waiting = []
     if (entries.length === 0) return this.#written

@@ -80,6 +80,7 @@ async function placeOne(
 
 /** What the request itself tells is refused before the provider is asked anything on its behalf. */
 function lookupsLast(sources: Operation['environments']): Operation['environments'] {
+  if (sources.length < 2) return sources
   const isLookup = ({ from }: EnvironmentSource) => from === 'lookup'
   return [...sources.filter((each) => !isLookup(each)), ...sources.filter(isLookup)]
 }
