@@ -58,8 +58,9 @@ export async function wallsFor(
 ): Promise<Walls> {
   if (place.caller.inTask && existsSync(`${INSIDE}/inside.cjs`)) throw insideAlready()
   if (options.isolation === 'scrub') return scrub(undefined)
-  // What was compiled for the last task need not be once more; no task can have put it there.
-  const cache = compileCacheFolder(place.env)
+  // What was compiled for the last task need not be once more; no task can have put it there. A first one
+  // that is refused leaves nothing behind.
+  const cache = existsSync(place.home.state) ? compileCacheFolder(place.env) : undefined
   if (cache) process.getBuiltinModule('node:module').enableCompileCache(cache)
   const { chooseWalls } = await import('./isolated.ts')
   const chosen = await chooseWalls(options, place, command, launch)

@@ -213,6 +213,7 @@ describe.runIf(hasBubblewrap())('walls that go up before the lease is there', ()
 
   it('keep what was compiled for them with the broker, where no task sees it', async () => {
     const kept = join(fake.folder, 'state', 'compile-cache')
+    mkdirSync(join(fake.folder, 'state'), { recursive: true, mode: 0o700 })
     const { ended } = exec(`ls '${kept}' 2>/dev/null || echo unseen`)
     await asked()
     send(await grant())
