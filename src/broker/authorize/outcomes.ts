@@ -22,13 +22,7 @@ export class Outcomes {
   add(entry: NewEntry): void {
     this.#waiting.push(entry)
     if (this.#waiting.length >= MOST) void this.flush()
-    else this.#timer ??= setTimeout(this.#due, DELAY_MS)
-  }
-
-  /** Left running when everything was written sooner: to stop and start it for each costs more. */
-  readonly #due = () => {
-    this.#timer = null
-    void this.flush()
+    else this.#timer ??= setTimeout(() => void this.flush(), DELAY_MS)
   }
 
   /**
@@ -36,6 +30,8 @@ export class Outcomes {
    * be recorded is told in the log.
    */
   flush(): Promise<void> {
+    if (this.#timer) clearTimeout(this.#timer)
+    this.#timer = null
     const entries = this.#waiting
     this.#waiting = []
     if (entries.length === 0) return this.#written
