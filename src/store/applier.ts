@@ -3,6 +3,7 @@ import { type ChainKeys, link, signHead } from '../audit/chain.ts'
 import type { Entry, Head } from '../audit/entry.ts'
 import { type Batch, readBatch } from './journal-batch.ts'
 import type { RequestRecord } from './records.ts'
+import { Transaction } from './transaction.ts'
 
 type Count = NonNullable<RequestRecord['count']>
 
@@ -11,13 +12,13 @@ type Count = NonNullable<RequestRecord['count']>
  * them, in the same transaction.
  */
 export class Applier {
-  readonly #database: DatabaseSync
   readonly #keys: ChainKeys
+  readonly #transaction: Transaction
   readonly #statements: ReturnType<typeof prepare>
 
   constructor(database: DatabaseSync, keys: ChainKeys) {
-    this.#database = database
     this.#keys = keys
+    this.#transaction = new Transaction(database)
     this.#statements = prepare(database)
   }
 
@@ -28,17 +29,15 @@ export class Applier {
 
   /** Links them behind `head`, in one commit; the new head. Throws SQLite's errors, and nothing is changed. */
   apply(head: Head, batches: readonly Batch[]): Head {
-    const { begin, commit, saveHead, saveApplied } = this.#statements
     try {
-      begin.run()
+      this.#transaction.begin()
       const { at, next } = this.#append(head, batches)
-      const signed = signHead(this.#keys, next, at)
-      saveHead.run(signed.seq, signed.hash, signed.at, signed.signature)
-      saveApplied.run(batches.at(-1)?.seq ?? this.applied)
-      commit.run()
+      this.#transaction.saveHead(signHead(this.#keys, next, at))
+      this.#statements.saveApplied.run(batches.at(-1)?.seq ?? this.applied)
+      this.#transaction.commit()
       return next
     } catch (error) {
-      if (this.#database.isTransaction) this.#rollBack()
+      this.#transaction.rollBack()
       throw error
     }
   }
@@ -70,25 +69,12 @@ export class Applier {
   #insert({ seq, at, type, lease, data, hash, mac }: Entry): void {
     this.#statements.insert.run(seq, at, type, lease, data, hash, mac)
   }
-
-  #rollBack(): void {
-    try {
-      this.#database.exec('rollback')
-    } catch {
-      // SQLite rolls back by itself on some errors.
-    }
-  }
 }
 
 function prepare(database: DatabaseSync) {
   return {
-    begin: database.prepare('begin immediate'),
-    commit: database.prepare('commit'),
     insert: database.prepare(
       'insert into audit (seq, at, type, lease, data, hash, mac) values (?, ?, ?, ?, ?, ?, ?)',
-    ),
-    saveHead: database.prepare(
-      'insert or replace into audit_head (id, seq, hash, at, signature) values (1, ?, ?, ?, ?)',
     ),
     applied: database.prepare('select seq from journal_applied where id = 1'),
     saveApplied: database.prepare('insert or replace into journal_applied (id, seq) values (1, ?)'),

@@ -3,8 +3,10 @@ import {
   closeSync,
   constants,
   fdatasync,
+  ftruncateSync,
   openSync,
   readFileSync,
+  statSync,
   truncateSync,
   write,
 } from 'node:fs'
@@ -66,6 +68,16 @@ export class Journal {
     this.#last = [applied, applied]
   }
 
+  /** The last batch that is durable here. */
+  get appended(): number {
+    return this.#seq
+  }
+
+  /** The last one that the database has, durably. */
+  get applied(): number {
+    return this.#applied
+  }
+
   /**
    * Resolves with the batch when it is durable, or with null when there is no room before the database
    * has more of what is here. One at a time. Rejects with what the disk failed with: nobody knows then
@@ -76,19 +88,25 @@ export class Journal {
     const bytes = frame(this.#key, batch)
     const at = this.#place(bytes.length)
     if (at === null) return null
+    await this.#append(this.#file, bytes, at)
     this.#at = at + bytes.length
     this.#seq = batch.seq
     this.#last[this.#half] = batch.seq
-    await this.#append(this.#file, bytes, at)
     return batch
   }
 
   /** The database has everything up to this batch, durably. */
-  applied(seq: number): void {
+  apply(seq: number): void {
     this.#applied = seq
   }
 
+  /** What the database has all of is emptied: the next start has nothing to read. */
   close(): void {
+    try {
+      if (this.#applied === this.#seq) ftruncateSync(this.#file)
+    } catch {
+      // Then the next start reads it, finds nothing that is missing, and empties it.
+    }
     closeSync(this.#file)
   }
 
@@ -127,7 +145,7 @@ export function left(path: string, key: KeyObject, applied: number): readonly Ba
 
 /** Once the database has it all: what is left of old batches must never be taken for new ones. */
 export function empty(path: string): void {
-  if (bytesOf(path).length > 0) truncateSync(path)
+  if (statSync(path, { throwIfNoEntry: false })?.size) truncateSync(path)
 }
 
 function bytesOf(path: string): Buffer {

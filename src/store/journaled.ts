@@ -30,8 +30,6 @@ export class Journaled {
   readonly #parts: Parts
   #waiting: Batch[] = []
   #length = 0
-  #appended = 0
-  #applied = 0
   #timer: NodeJS.Timeout | null = null
   #following: Promise<void> | null = null
 
@@ -51,7 +49,6 @@ export class Journaled {
       batch = await write()
     }
     if (batch === null) throw new RangeError('a batch is larger than the journal')
-    this.#appended = batch.seq
     this.#waiting.push(batch)
     this.#length += text.length
     if (this.#length >= MOST) this.#followSoon()
@@ -60,7 +57,8 @@ export class Journaled {
 
   /** True when the database has all there is. */
   get isCaughtUp(): boolean {
-    return this.#waiting.length === 0 && this.#following === null
+    const { journal } = this.#parts
+    return journal.applied === journal.appended
   }
 
   /**
@@ -68,8 +66,9 @@ export class Journaled {
    * what it could not take stays in the journal and is tried again with the next.
    */
   async caughtUp(): Promise<void> {
-    const wanted = this.#appended
-    while (this.#applied < wanted) {
+    const { journal } = this.#parts
+    const wanted = journal.appended
+    while (journal.applied < wanted) {
       this.#following ??= this.#follow()
       await this.#following
     }
@@ -88,6 +87,7 @@ export class Journaled {
   }
 
   async #follow(): Promise<void> {
+    const { journal, chain } = this.#parts
     if (this.#timer) clearTimeout(this.#timer)
     this.#timer = null
     const batches = this.#waiting
@@ -95,9 +95,8 @@ export class Journaled {
     this.#length = 0
     try {
       const { head } = await this.#carryOut(batches, true)
-      this.#parts.chain.head = head
-      this.#applied = batches.at(-1)?.seq ?? this.#applied
-      this.#parts.journal.applied(this.#applied)
+      chain.head = head
+      journal.apply(batches.at(-1)?.seq ?? journal.applied)
     } catch (error) {
       this.#waiting = [...batches, ...this.#waiting]
       throw error

@@ -19,6 +19,7 @@ import { Reserve } from './reserve.ts'
 import type { Schema } from './schema.ts'
 import { Standing } from './standing.ts'
 import type { Reader, Store, Writer } from './store.ts'
+import { Transaction } from './transaction.ts'
 import { CHECKPOINT_PAGES, type Sync, WriteAheadLog } from './wal.ts'
 import { type ChainCursor, KyselyWriter } from './writer.ts'
 
@@ -110,9 +111,12 @@ class SqliteStore implements Store {
   readonly #writer: Writer
   readonly #chain: ChainCursor
   readonly #reserve: Reserve
-  readonly #statements: TransactionStatements
+  readonly #transaction: Transaction
+  readonly #savepoint: Savepoint
   readonly #log: WriteAheadLog
   readonly #standing: Standing
+  /** The last batch of earlier journals. */
+  readonly #applied: number
   #queue: Job[] = []
   #running: Promise<void> | null = null
   #journaled: Journaled | null = null
@@ -129,8 +133,8 @@ class SqliteStore implements Store {
   ): Promise<SqliteStore> {
     const chain = cursorOf(database)
     const log = openLog(options, database)
-    await recover(options, database, chain, log)
-    return new SqliteStore(options, database, writing, reading, chain, log)
+    const applied = await recover(options, database, chain, log)
+    return new SqliteStore(options, database, writing, reading, chain, log, applied)
   }
 
   private constructor(
@@ -140,8 +144,10 @@ class SqliteStore implements Store {
     reading: DatabaseSync,
     chain: ChainCursor,
     log: WriteAheadLog,
+    applied: number,
   ) {
     this.#options = options
+    this.#applied = applied
     this.#database = database
     this.#reading = reading
     // Whoever reads sees all that was recorded, wherever it is by now.
@@ -152,7 +158,8 @@ class SqliteStore implements Store {
     )
     this.#chain = chain
     this.#writer = new KyselyWriter(db, connection, chain, options.keys, options.now)
-    this.#statements = prepareTransaction(database)
+    this.#transaction = new Transaction(database)
+    this.#savepoint = prepareSavepoint(database)
     this.#standing = new Standing(database)
     this.#log = log
     this.#reserve = new Reserve(`${options.path}.reserve`)
@@ -185,8 +192,7 @@ class SqliteStore implements Store {
     const recorder = new Recorder(program, { path, keys })
     try {
       if (!(await recorder.begun())) return
-      const { applied } = new Applier(this.#database, keys)
-      const journal = await Journal.create(journalOf(path), keys.mac, applied, append)
+      const journal = await Journal.create(journalOf(path), keys.mac, this.#applied, append)
       const parts = { journal, recorder, chain: this.#chain, log: this.#log }
       this.#journaled = new Journaled({ ...parts, reserve: this.#reserve })
     } catch {
@@ -290,13 +296,13 @@ class SqliteStore implements Store {
     const settle: (() => void)[] = []
     try {
       this.#log.refuseIfBroken()
-      this.#statements.begin.run()
+      this.#transaction.begin()
       for (const job of group) settle.push(await this.#runOne(job))
       if (this.#chain.head.seq !== before.seq) this.#saveHead()
-      this.#statements.commit.run()
+      this.#transaction.commit()
     } catch (error) {
       this.#chain.head = before
-      this.#rollback()
+      this.#transaction.rollBack()
       if (isFull(error) && mayGiveUpReserve && this.#reserve.giveUp()) {
         await this.#commitTogether(group, false)
         return
@@ -317,35 +323,23 @@ class SqliteStore implements Store {
   /** Runs one job inside its savepoint; returns how to tell its caller once the group is durable. */
   async #runOne(job: Job): Promise<() => void> {
     const before = this.#chain.head
-    this.#statements.savepoint.run()
+    this.#savepoint.begin.run()
     try {
       const value = await job.work(this.#writer)
-      this.#statements.release.run()
+      this.#savepoint.release.run()
       return () => job.resolve(value)
     } catch (error) {
       if (isFull(error)) throw error // the whole group tries again with the reserve
       this.#chain.head = before
-      this.#statements.rollbackTo.run()
-      this.#statements.release.run()
+      this.#savepoint.rollBack.run()
+      this.#savepoint.release.run()
       return () => job.reject(error)
     }
   }
 
   #saveHead(): void {
-    const { seq, hash, at, signature } = signHead(
-      this.#options.keys,
-      this.#chain.head,
-      this.#options.now(),
-    )
-    this.#statements.saveHead.run(seq, hash, at, signature)
-  }
-
-  #rollback(): void {
-    try {
-      this.#database.exec('rollback')
-    } catch {
-      // SQLite rolls back by itself on some errors (a full disk); then there is nothing to do
-    }
+    const { keys, now } = this.#options
+    this.#transaction.saveHead(signHead(keys, this.#chain.head, now()))
   }
 
   async close(): Promise<void> {
@@ -369,13 +363,16 @@ function cursorOf(database: DatabaseSync): ChainCursor {
   return { head: { seq: Math.max((last as { seq: number }).seq, seq), hash } }
 }
 
-/** Brings what a run that was cut off had recorded into the database. May be repeated. */
+/**
+ * Brings what a run that was cut off had recorded into the database; the last batch that this has then.
+ * May be repeated.
+ */
 async function recover(
   { path, keys }: SqliteOptions,
   database: DatabaseSync,
   chain: ChainCursor,
   log: WriteAheadLog,
-): Promise<void> {
+): Promise<number> {
   const applier = new Applier(database, keys)
   const batches = left(journalOf(path), keys.mac, applier.applied)
   if (batches.length > 0) {
@@ -387,6 +384,7 @@ async function recover(
     await log.settle()
   }
   empty(journalOf(path))
+  return applier.applied
 }
 
 /** A transaction that changes nothing to speak of, so that the log exists. */
@@ -398,18 +396,13 @@ function openLog({ path, sync }: SqliteOptions, database: DatabaseSync): WriteAh
   return new WriteAheadLog(path, sync)
 }
 
-/** What runs in every transaction; prepared once. */
-function prepareTransaction(database: DatabaseSync) {
+/** What runs for every job of a group; prepared once. */
+function prepareSavepoint(database: DatabaseSync) {
   return {
-    begin: database.prepare('begin immediate'),
-    commit: database.prepare('commit'),
-    savepoint: database.prepare('savepoint job'),
+    begin: database.prepare('savepoint job'),
     release: database.prepare('release job'),
-    rollbackTo: database.prepare('rollback to job'),
-    saveHead: database.prepare(
-      'insert or replace into audit_head (id, seq, hash, at, signature) values (1, ?, ?, ?, ?)',
-    ),
+    rollBack: database.prepare('rollback to job'),
   }
 }
 
-type TransactionStatements = ReturnType<typeof prepareTransaction>
+type Savepoint = ReturnType<typeof prepareSavepoint>

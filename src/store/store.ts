@@ -203,8 +203,8 @@ export interface Writer extends Reader {
 export interface Store {
   write<T>(work: (writer: Writer) => Promise<T>): Promise<T>
   /**
-   * `writeRecords` in a transaction, for the many small entries about tasks' requests: it may run beside
-   * everything else. Resolves when they are durable: false if a lease is over, and nothing was
+   * `writeRecords`, for the many small entries about tasks' requests: they may be durable a moment before
+   * they are in the database. Resolves when they are durable: false if a lease is over, and nothing was
    * written. In one order with `write`: what was asked for later sees what was asked for before.
    */
   record(records: readonly RequestRecord[]): Promise<boolean>

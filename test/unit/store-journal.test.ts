@@ -55,6 +55,11 @@ async function open(name = 'db', append?: Append): Promise<Store> {
 async function openAtWork(append?: Append): Promise<Store> {
   const store = await open('db', append)
   await placeLease(store, leaseOf(1))
+  await atWork(store)
+  return store
+}
+
+async function atWork(store: Store): Promise<void> {
   await store.record([recordOf('first')])
   await until(
     'there is a journal',
@@ -65,7 +70,6 @@ async function openAtWork(append?: Append): Promise<Store> {
     await store.record([recordOf('warm')])
     return readFileSync(`${path()}.journal`, 'latin1').includes('"warm"')
   })
-  return store
 }
 
 /** What a crash would leave at this moment: the files as they are. */
@@ -117,12 +121,34 @@ describe('the journal of a store', () => {
     expect(await verified(after)).toBe(true)
   })
 
+  it('goes on counting where the last one ended, so that a crash after a restart loses nothing either', async () => {
+    const store = await openAtWork()
+    await store.record([recordOf('one')])
+    await stores.pop()?.close()
+    const again = await open()
+    await atWork(again)
+    await again.record([recordOf('two')])
+    crashed('after')
+    const after = await open('after')
+    expect(await names(after)).toEqual(['one', 'two'])
+    expect(await allowed(after)).toBe(await entries(after))
+    expect(await verified(after)).toBe(true)
+  })
+
   it('is emptied before it is used again: what is left of it is never taken for new', async () => {
     const store = await openAtWork()
     await store.record([recordOf('one')])
     crashed('after')
     await open('after')
     expect(statSync(`${path('after')}.journal`).size).toBe(0)
+  })
+
+  it('is empty when the store was closed in order: the next start has nothing to read', async () => {
+    const store = await openAtWork()
+    await store.record([recordOf('one')])
+    await stores.pop()?.close()
+    expect(statSync(`${path()}.journal`).size).toBe(0)
+    expect(await names(await open())).toEqual(['one'])
   })
 
   it('shows readers and writers everything at once, in the order it was asked for', async () => {
@@ -294,7 +320,7 @@ describe('a batch', () => {
     expect(await one.append(large)).toMatchObject({ seq: 1 })
     expect(await one.append(large)).toMatchObject({ seq: 2 })
     expect(await one.append(large)).toBe(null)
-    one.applied(1)
+    one.apply(1)
     expect(await one.append(large)).toMatchObject({ seq: 3 })
     expect(await one.append(large)).toBe(null)
     one.close()
