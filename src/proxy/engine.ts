@@ -4,6 +4,7 @@ import type { Limits } from './limits.ts'
 import type { Refused } from './refusal.ts'
 import type { Channel } from './request-head.ts'
 import type { Sockets } from './sockets.ts'
+import type { UnderWay } from './under-way.ts'
 import type { Upstreams } from './upstreams.ts'
 
 /** What the parts of one lease's proxy share. */
@@ -17,7 +18,7 @@ export interface Engine {
   /** Fires once, with `lease_ended`, and stays so. */
   readonly ended: AbortSignal
   /** Exchanges under way, each aborted when the lease ends: a listener of `ended` for each would be slow. */
-  readonly underWay: Set<AbortController>
+  readonly underWay: UnderWay
   nextId(): number
 }
 

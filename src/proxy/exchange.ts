@@ -55,7 +55,7 @@ export type Carry = (
 export async function exchange(engine: Engine, arrival: Arrival): Promise<void> {
   const { request, response, abort } = arrival
   const onClose = () => abort.abort(new ClientGone('the client has gone'))
-  engine.underWay.add(abort)
+  const place = engine.underWay.enter(abort)
   response.once('close', onClose)
   // An answer that is out closes as well, and nobody has gone: not worth an error with its stack. Over
   // HTTP/2 a stream that is cut tells its end in the same words.
@@ -88,7 +88,7 @@ export async function exchange(engine: Engine, arrival: Arrival): Promise<void> 
       sendRefusal(engine, request, response, refusal, mustClose(arrival, about))
     }
   } finally {
-    engine.underWay.delete(abort)
+    engine.underWay.leave(place)
     response.off('close', onClose)
   }
 }

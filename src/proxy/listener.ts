@@ -10,6 +10,7 @@ import { LIMITS, type Limits } from './limits.ts'
 import { Refused } from './refusal.ts'
 import { serve } from './servers.ts'
 import { Sockets } from './sockets.ts'
+import { UnderWay } from './under-way.ts'
 import { Upstreams } from './upstreams.ts'
 
 export interface ListenerOptions {
@@ -83,7 +84,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
   const upstreams = new Upstreams(dialer, limits)
   const end = new AbortController()
   setMaxListeners(0, end.signal)
-  const underWay = new Set<AbortController>()
+  const underWay = new UnderWay()
   let ids = 0
   const engine: Engine = {
     lease,
@@ -104,7 +105,7 @@ export async function openListener(options: ListenerOptions): Promise<Listener> 
     // Stopped first, told second, cut third: no request slips in between.
     server.close()
     end.abort(new Refused('lease_ended', 'the lease ended before the request was done'))
-    for (const exchange of underWay) exchange.abort(end.signal.reason)
+    underWay.abortAll(end.signal.reason)
     await new Promise((told) => setTimeout(told, 5))
     sockets.destroyAll()
     upstreams.destroy()

@@ -5,8 +5,9 @@ import { Secret } from '../../lib/secret.ts'
 import type { Question } from '../../providers/guard.ts'
 import type { Connection } from '../../providers/provider.ts'
 import type { Allow, JudgedRequest, Verdict } from '../../proxy/gate.ts'
-import { inLane, worldOf } from '../call.ts'
+import { inLane } from '../call.ts'
 import type { Context } from '../context.ts'
+import { Asking } from './asking.ts'
 import { type Ask, ChannelJudge } from './channel.ts'
 import { classifiedOf, dependsOnLookups, unreadable } from './classified.ts'
 import { findCredentials, isNone } from './credentials.ts'
@@ -30,9 +31,6 @@ const APPROVABLE_BODY = 32 * 1024 * 1024
 
 /** Longer than the engine waits for an upstream's answer to begin. */
 const LONGEST_TURN_MS = 330_000
-
-/** A lookup, and whatever a guard asks its provider while one request waits. */
-const ASK_MS = 20_000
 
 /** Decides one lease's requests, in one order: whose credential, what operations, where, who approves. */
 export class Judge {
@@ -169,16 +167,7 @@ export class Judge {
   }
 
   #ask(grant: TaskGrant, connection: Connection, inTime: InTime): Ask {
-    const context = this.#context
-    return (fresh) => ({
-      target: grant.target,
-      connection,
-      // Made on demand: most requests ask nobody, and each would leave a timer behind.
-      get world() {
-        return worldOf(context, AbortSignal.any([inTime.signal, AbortSignal.timeout(ASK_MS)]))
-      },
-      fresh,
-    })
+    return (fresh) => new Asking(this.#context, grant, connection, inTime, fresh)
   }
 
   /**
