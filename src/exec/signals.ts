@@ -8,10 +8,13 @@ const STOP = 'SIGTSTP'
 
 /**
  * What a signal to us means, which depends on how far we are: before the child it ends us (and with
- * us the lease); then it is the child's; after the child it ends the wait for the confirmation.
+ * us the lease); then it is the child's; after the child it ends the wait for the confirmation. While
+ * the child is being started it may be running already: the first signal is kept for it.
  */
 export class Signals {
   #child: Child | undefined
+  #isStarting = false
+  #kept: NodeJS.Signals | undefined
   #endedAt: number | undefined
   #cut: () => void = () => {}
   /** Resolves when the person does not want to wait for the revocation. */
@@ -29,8 +32,18 @@ export class Signals {
     listen(STOP, () => this.#stop())
   }
 
+  childStarting(): void {
+    this.#isStarting = true
+  }
+
   childStarted(child: Child): void {
     this.#child = child
+    if (this.#kept !== undefined) child.forward(this.#kept)
+  }
+
+  /** Asked to end while the child was being started, which then failed. */
+  get endedStarting(): NodeJS.Signals | undefined {
+    return this.#kept
   }
 
   childEnded(): void {
@@ -43,6 +56,8 @@ export class Signals {
       // The Ctrl-C that ended the child reached us as well; only another one is meant for us.
       if (ends && monotonic() - this.#endedAt > SAME_KEY_MS) this.#cut()
     } else if (this.#child !== undefined) this.#child.forward(signal)
+    else if (ends && this.#isStarting && this.#kept === undefined) this.#kept = signal
+    // A second one is for us: what does not start is not waited for.
     else if (ends) process.exit(128 + constants.signals[signal])
   }
 

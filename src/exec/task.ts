@@ -51,6 +51,7 @@ export async function runTask(
   faultPoint('C8')
   const { path: program = path, args = options.args } = task.how
   // Only a bound lease has a child: were we killed before, nobody would end what it holds.
+  task.starting()
   const child = await walls
     .start({ path: program, name: command, args, env }, (lost) => task.maskLost(lost))
     .catch((error: unknown) => task.abandon(spawnFailure(command, error, walls.level !== 'scrub')))
@@ -220,10 +221,17 @@ class Task {
     return Object.fromEntries(entries)
   }
 
+  starting(): void {
+    this.#signals.childStarting()
+  }
+
   async abandon(why: NotRun): Promise<never> {
-    sayError(why.error)
-    await this.#end({ exitCode: why.status, signal: null })
-    process.exit(why.status)
+    // A Ctrl-C that reaches the walls as they go up is not their failure.
+    const signal = this.#signals.endedStarting ?? null
+    const end = { exitCode: signal === null ? why.status : null, signal }
+    if (signal === null) sayError(why.error)
+    await this.#end(end)
+    process.exit(exitStatus(end))
   }
 
   /** A secret file stands in the task bare: the walls have ended the command, at once and whole. */
