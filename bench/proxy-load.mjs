@@ -77,13 +77,16 @@ export async function throughput(proxy, connections, seconds, bodies = [BODY]) {
   const started = performance.now()
   const end = started + seconds * 1000
   let done = 0
-  await Promise.all(
-    open.map(async (connection) => {
-      for (; performance.now() < end; done++) await connection.ask()
-    }),
-  )
+  try {
+    await Promise.all(
+      open.map(async (connection) => {
+        for (; performance.now() < end; done++) await connection.ask()
+      }),
+    )
+  } finally {
+    for (const connection of open) connection.close()
+  }
   const took = performance.now() - started
-  for (const connection of open) connection.close()
   return { done, perSecond: done / (took / 1000) }
 }
 
