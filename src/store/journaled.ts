@@ -7,11 +7,14 @@ import type { Reserve } from './reserve.ts'
 import type { WriteAheadLog } from './wal.ts'
 import type { ChainCursor } from './writer.ts'
 
-/** How long batches may wait for others to go along. Milliseconds. */
-const DELAY_MS = 25
+/**
+ * How long batches may wait for others to go along. Milliseconds. Only the database file is behind meanwhile,
+ * and a commit costs as much as dozens of entries.
+ */
+const DELAY_MS = 100
 
-/** How much of them may. Characters. */
-const MOST = 256 * 1024
+/** How much of them may: half of what a half of the journal holds. Characters. */
+const MOST = 512 * 1024
 
 export interface Parts {
   readonly journal: Journal
