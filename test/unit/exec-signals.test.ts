@@ -24,28 +24,36 @@ function played(scene: string) {
   return { status, out: `${stdout}${stderr}` }
 }
 
+const STARTED = 'signals.childStarted(child)'
+
 describe('a signal to exec', () => {
-  it('ends it while there is no child', () => {
-    expect(played("await send('SIGTERM')")).toEqual({ status: 143, out: '' })
-  })
-
-  it('is the child’s that is being started, as soon as it is known', () => {
-    const scene = "signals.childStarting(); await send('SIGTERM'); signals.childStarted(child)"
-    expect(played(scene)).toEqual({ status: 0, out: 'child SIGTERM\nover SIGTERM\n' })
-  })
-
-  it('ends it when it is the second one and the child has still not started', () => {
-    const scene = "signals.childStarting(); await send('SIGTERM'); await send('SIGINT')"
-    expect(played(scene)).toEqual({ status: 130, out: '' })
-  })
-
-  it('is not kept for a child where it ends nothing', () => {
-    const scene = "signals.childStarting(); await send('SIGWINCH'); signals.childStarted(child)"
-    expect(played(scene)).toEqual({ status: 0, out: 'over undefined\n' })
-  })
-
-  it('goes on to the child that runs', () => {
-    const scene = "signals.childStarting(); signals.childStarted(child); await send('SIGUSR1')"
-    expect(played(scene)).toEqual({ status: 0, out: 'child SIGUSR1\nover undefined\n' })
+  it.each([
+    ['ends it while there is no child', "await send('SIGTERM')", 143, ''],
+    [
+      'is the child’s that is being started, as soon as it is known',
+      `signals.childStarting(); await send('SIGTERM'); ${STARTED}`,
+      0,
+      'child SIGTERM\nover SIGTERM\n',
+    ],
+    [
+      'ends it when it is the second one and the child has still not started',
+      "signals.childStarting(); await send('SIGTERM'); await send('SIGINT')",
+      130,
+      '',
+    ],
+    [
+      'is not kept for a child where it ends nothing',
+      `signals.childStarting(); await send('SIGWINCH'); ${STARTED}`,
+      0,
+      'over undefined\n',
+    ],
+    [
+      'goes on to the child that runs',
+      `signals.childStarting(); ${STARTED}; await send('SIGUSR1')`,
+      0,
+      'child SIGUSR1\nover undefined\n',
+    ],
+  ])('%s', (_, scene, status, out) => {
+    expect(played(scene)).toEqual({ status, out })
   })
 })
