@@ -1,6 +1,6 @@
 import { createHmac, hash, type KeyObject, sign, verify } from 'node:crypto'
 import { canonicalJson } from '../lib/json.ts'
-import type { Entry, Head, NewEntry, SignedHead } from './entry.ts'
+import type { Entry, Head, NewEntry, SignedHead, TextEntry } from './entry.ts'
 
 /** Before the first entry. */
 export const GENESIS: Head = { seq: 0, hash: '0'.repeat(64) }
@@ -27,13 +27,17 @@ export function entryMac(keys: ChainKeys, hash: string): string {
 
 /** Links a new entry behind `head`. Pure; the caller stores it in the transaction it belongs to. */
 export function link(keys: ChainKeys, head: Head, entry: NewEntry, at: number): Entry {
-  const linked = {
-    seq: head.seq + 1,
-    at: new Date(at).toISOString(),
-    type: entry.type,
-    lease: entry.lease,
-    data: canonicalJson(entry.data),
-  }
+  return linkText(keys, head, textEntry(entry), new Date(at).toISOString())
+}
+
+export function textEntry({ type, lease, data }: NewEntry): TextEntry {
+  return { type, lease, data: canonicalJson(data) }
+}
+
+/** As `link`, for an entry whose text is made; `at` as the entry will have it. */
+export function linkText(keys: ChainKeys, head: Head, entry: TextEntry, at: string): Entry {
+  const { type, lease, data } = entry
+  const linked = { seq: head.seq + 1, at, type, lease, data }
   const hash = entryHash(head.hash, linked)
   return { ...linked, hash, mac: entryMac(keys, hash) }
 }

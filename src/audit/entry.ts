@@ -49,6 +49,11 @@ export interface NewEntry {
   readonly data: JsonObject
 }
 
+/** The same with its data as it is hashed and stored: canonical JSON (RFC 8785). */
+export interface TextEntry extends Omit<NewEntry, 'data'> {
+  readonly data: string
+}
+
 /** One stored entry. `data` is canonical JSON (RFC 8785) as text: the very bytes that were hashed. */
 export interface Entry {
   readonly seq: number

@@ -7,6 +7,7 @@ import type { Lease } from '../core/lease.ts'
 import { certificatesIn, javaTrustStore, trustStoreBeside } from '../lib/java-trust-store.ts'
 import type { OwnPorts } from '../proxy/addresses.ts'
 import type { Listener } from '../proxy/listener.ts'
+import { beginYoung } from './memory.ts'
 import { SpareAuthority } from './spare-authority.ts'
 import {
   assertSocketPath,
@@ -148,7 +149,9 @@ function writeCertificates(
 async function loadEngine(): Promise<Engine> {
   const { publicRoots } = await import('../proxy/roots.ts')
   publicRoots()
-  return import('../proxy/listener.ts')
+  const engine = await import('../proxy/listener.ts')
+  beginYoung()
+  return engine
 }
 
 async function createAuthority(name: string, now: Date, notAfter: Date) {

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { type ChainKeys, link, signHead } from '../audit/chain.ts'
+import { type ChainKeys, linkText, signHead } from '../audit/chain.ts'
 import type { Entry, Head } from '../audit/entry.ts'
 import { type Batch, readBatch } from './journal-batch.ts'
 import type { RequestRecord } from './records.ts'
@@ -48,8 +48,9 @@ export class Applier {
     let last = 0
     for (const { text } of batches) {
       const { at, records } = readBatch(text)
+      const time = new Date(at).toISOString()
       for (const { entry, count } of records) {
-        const linked = link(this.#keys, next, entry, at)
+        const linked = linkText(this.#keys, next, entry, time)
         this.#insert(linked)
         next = { seq: linked.seq, hash: linked.hash }
         if (!count) continue

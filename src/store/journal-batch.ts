@@ -1,6 +1,6 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
-import type { EntryType } from '../audit/entry.ts'
-import { canonicalJson, type JsonObject } from '../lib/json.ts'
+import { textEntry } from '../audit/chain.ts'
+import type { EntryType, TextEntry } from '../audit/entry.ts'
 import type { RequestRecord } from './records.ts'
 
 /** Records that became durable together. `seq` goes on by one from batch to batch, for ever. */
@@ -9,36 +9,51 @@ export interface Batch {
   readonly text: string
 }
 
+/** What a batch holds of one record: the entry's data is the text that will be hashed. */
+export interface Written extends Pick<RequestRecord, 'count'> {
+  readonly entry: TextEntry
+}
+
 export interface BatchRecords {
   /** Milliseconds since the epoch. */
   readonly at: number
-  readonly records: readonly Omit<RequestRecord, 'whileActive'>[]
+  readonly records: readonly Written[]
 }
 
-/** One record's part of a batch. Throws for what JSON cannot hold. */
-export function recordText({ entry, count }: RequestRecord): string {
-  const { type, lease, data } = entry
-  const parts = [JSON.stringify(type), JSON.stringify(lease), canonicalJson(data)]
-  if (count) parts.push(JSON.stringify([count.lease, count.grant, count.counted]))
-  return `[${parts.join(',')}]`
+/**
+ * The part of a batch that records are, a line each: what the entry is, as a list, and its data. Between
+ * them a tab: JSON has neither that nor the end of a line in its strings. Throws for what JSON cannot hold.
+ */
+export function recordsText(records: readonly RequestRecord[]): string {
+  return records.map(recordText).join('\n')
 }
 
-export function batchText(at: number, records: readonly string[]): string {
-  return `[${at},${records.join(',')}]`
+function recordText({ entry, count }: RequestRecord): string {
+  const { type, lease, data } = textEntry(entry)
+  const about: About = [type, lease]
+  if (count) about.push([count.lease, count.grant, count.counted])
+  return `${JSON.stringify(about)}\t${data}`
 }
 
-type Written = [EntryType, string | null, JsonObject, [string, string, string]?]
+export function batchText(at: number, texts: readonly string[]): string {
+  return `${at}\n${texts.join('\n')}`
+}
+
+type About = [EntryType, string | null, [string, string, string]?]
 
 /** The other way round. Its text was ours: the code that protects it was right. */
 export function readBatch(text: string): BatchRecords {
-  const [at, ...written] = JSON.parse(text) as [number, ...Written[]]
-  const records = written.map(([type, lease, data, counting]) => {
-    const entry = { type, lease, data }
-    if (!counting) return { entry }
-    const [of, grant, counted] = counting
-    return { entry, count: { lease: of, grant, counted } as NonNullable<RequestRecord['count']> }
-  })
-  return { at, records }
+  const [at, ...lines] = text.split('\n')
+  return { at: Number(at), records: lines.map(readRecord) }
+}
+
+function readRecord(line: string): Written {
+  const tab = line.indexOf('\t')
+  const [type, lease, counting] = JSON.parse(line.slice(0, tab)) as About
+  const entry = { type, lease, data: line.slice(tab + 1) }
+  if (!counting) return { entry }
+  const [of, grant, counted] = counting
+  return { entry, count: { lease: of, grant, counted } as NonNullable<RequestRecord['count']> }
 }
 
 /** A code over number and text (HMAC-SHA-256, RFC 2104), the number, the length of the text in bytes. */
@@ -46,7 +61,7 @@ const HEAD = /^([0-9a-f]{64}) ([1-9][0-9]{0,15}) ([1-9][0-9]{0,7})\n/
 const LONGEST_HEAD = 92
 
 function codeOf(key: KeyObject, { seq, text }: Batch): string {
-  return createHmac('sha256', key).update(`broker-journal-v1 ${seq}\n${text}`).digest('hex')
+  return createHmac('sha256', key).update(`broker-journal-v2 ${seq}\n${text}`).digest('hex')
 }
 
 export function frame(key: KeyObject, batch: Batch): Buffer {

@@ -8,7 +8,7 @@ import { BrokerError } from '../errors.ts'
 import { Applier } from './applier.ts'
 import { isFull, storageError } from './full.ts'
 import { type Append, empty, Journal, left } from './journal.ts'
-import { batchText, recordText } from './journal-batch.ts'
+import { batchText, recordsText } from './journal-batch.ts'
 import { Journaled } from './journaled.ts'
 import { MIGRATIONS } from './migrations.ts'
 import { NodeSqliteConnection, NodeSqliteDialect } from './node-sqlite.ts'
@@ -179,7 +179,7 @@ class SqliteStore implements Store {
     this.#beginning ??= this.#begin()
     let recording: Recording | null = null
     try {
-      if (this.#journaled) recording = { records, text: records.map(recordText).join(',') }
+      if (this.#journaled) recording = { records, text: recordsText(records) }
     } catch (error) {
       return Promise.reject(error)
     }
@@ -222,8 +222,8 @@ class SqliteStore implements Store {
     while (this.#queue.length > 0) {
       // Nothing else is written meanwhile: one chain, and one order.
       if (this.#journaled && this.#recordingsInFront() > 0) {
-        // Where many ask, a turn of the event loop brings more of them; one alone does not wait for it.
-        if (this.#isBusy) await new Promise<void>((resolve) => setImmediate(resolve))
+        // Where many ask, turns of the event loop bring more of them; one alone does not wait for it.
+        if (this.#isBusy) await this.#gather()
         const group = this.#queue.splice(0, this.#recordingsInFront())
         this.#isBusy = group.length > 1
         await this.#append(this.#journaled, group)

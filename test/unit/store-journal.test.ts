@@ -14,10 +14,11 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { textEntry } from '../../src/audit/chain.ts'
 import { verifyAudit } from '../../src/broker/audit.ts'
 import type { Context } from '../../src/broker/context.ts'
 import { type Append, Journal, left } from '../../src/store/journal.ts'
-import { batchText, frame, readBatch, recordText, unframe } from '../../src/store/journal-batch.ts'
+import { batchText, frame, readBatch, recordsText, unframe } from '../../src/store/journal-batch.ts'
 import type { RequestRecord } from '../../src/store/records.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -268,7 +269,7 @@ describe('a process that is killed while it records', () => {
 })
 
 describe('a batch', () => {
-  const text = (name: string) => batchText(START, [recordText(recordOf(name))])
+  const text = (name: string) => batchText(START, [recordsText([recordOf(name)])])
   const batch = (seq: number) => ({ seq, text: text(`n${seq}`) })
   const journal = path.bind(null, 'journal')
   const write = (...parts: readonly (Buffer | string)[]) =>
@@ -276,13 +277,16 @@ describe('a batch', () => {
   const seqs = (applied: number) => left(journal(), KEYS.mac, applied).map(({ seq }) => seq)
 
   it('comes back as it went in', () => {
-    const record = { entry: { type: 'egress.denied', lease: null, data: { a: ['ä', null, 1.5] } } }
-    const whole = batchText(START, [
-      recordText(recordOf('"x"\n')),
-      recordText(record as RequestRecord),
-    ])
-    const { entry, count } = recordOf('"x"\n')
-    expect(readBatch(whole)).toEqual({ at: START, records: [{ entry, count }, record] })
+    const data = { b: ['ä', null, 1.5], a: 'a\tline\nof "two"' }
+    const denied: RequestRecord = { entry: { type: 'egress.denied', lease: null, data } }
+    const allowed = recordOf('"x"\n')
+    const whole = batchText(START, [recordsText([allowed, denied]), recordsText([denied])])
+    const asText = ({ entry, count }: RequestRecord) => ({
+      entry: textEntry(entry),
+      ...(count && { count }),
+    })
+    const records = [allowed, denied, denied].map(asText)
+    expect(readBatch(whole)).toEqual({ at: START, records })
     const framed = frame(KEYS.mac, { seq: 7, text: whole })
     expect(unframe(KEYS.mac, framed, 0)).toEqual({
       batch: { seq: 7, text: whole },
