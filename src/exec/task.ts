@@ -90,7 +90,11 @@ class Task {
 
   #newSession(): LeaseSession {
     return new LeaseSession(this.#place.remote?.end ?? new LocalEnd(this.#place), {
-      asked: () => this.#walls.look(this.#prepare()),
+      asked: () => {
+        // Walls may go up while the daemon is at work; and it is, while we begin them.
+        this.#walls.begin()
+        this.#walls.look(this.#prepare())
+      },
       pending: (approval) => this.#wait?.pending(approval),
       endedEarly: (lease) => this.#endedEarly(lease),
       gone: (error) => this.#daemonGone(error),
@@ -123,8 +127,6 @@ class Task {
     const wait = new LeaseWait(this.#options.quiet, this.#at())
     this.#wait = wait
     try {
-      // Walls may go up while the daemon is at work: what takes longest is begun first.
-      this.#walls.begin()
       const issued = await session.ask(leaseRequest(this.#options, this.#walls.level, process.pid))
       this.#lease = issued.lease
       faultPoint('C7')
