@@ -30,6 +30,7 @@ export function link(keys: ChainKeys, head: Head, entry: NewEntry, at: number): 
   return linkText(keys, head, textEntry(entry), new Date(at).toISOString())
 }
 
+/** With its data as canonical JSON. Throws a TypeError for what JSON cannot hold. */
 export function textEntry({ type, lease, data }: NewEntry): TextEntry {
   return { type, lease, data: canonicalJson(data) }
 }

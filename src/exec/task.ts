@@ -91,7 +91,7 @@ class Task {
   #newSession(): LeaseSession {
     return new LeaseSession(this.#place.remote?.end ?? new LocalEnd(this.#place), {
       asked: () => {
-        // Walls may go up while the daemon is at work; and it is, while we begin them.
+        // Not before: so the daemon is at work while we begin the walls, which may go up without its answer.
         this.#walls.begin()
         this.#walls.look(this.#prepare())
       },

@@ -3,13 +3,8 @@ import { describe, expect, it } from 'vitest'
 
 // V8 decides in a program of its own here, whose flags make that decision the same each time: small young
 // space, no compiler beside the program.
-const FLAGS = [
-  '--allow-natives-syntax',
-  '--single-threaded',
-  '--max-semi-space-size=1',
-  '--experimental-strip-types',
-]
-const MEMORY = new URL('../../src/daemon/memory.ts', import.meta.url).href
+const FLAGS = ['--allow-natives-syntax', '--single-threaded', '--max-semi-space-size=1']
+const PROXIES = new URL('../../src/daemon/proxies.ts', import.meta.url).href
 
 /** How many of the objects made at a place where all live long began among the old ones. */
 function begunOld(before: string): number {
@@ -29,10 +24,12 @@ function begunOld(before: string): number {
   return Number(execFileSync(process.execPath, args, { encoding: 'utf8' }))
 }
 
-describe('beginYoung', () => {
+describe('a daemon with the proxy’s engine', () => {
   it('has every object begin among the young ones', () => {
     expect(begunOld('')).toBeGreaterThan(0)
-    const young = `import { beginYoung } from ${JSON.stringify(MEMORY)}; beginYoung()`
-    expect(begunOld(young)).toBe(0)
+    const loaded = `
+      import { Proxies } from ${JSON.stringify(PROXIES)}
+      await new Proxies({}, { error() {} }).preload()`
+    expect(begunOld(loaded)).toBe(0)
   })
 })
