@@ -49,12 +49,18 @@ export async function bundle({ test, outdir }) {
   const apart = {
     name: 'exec-apart',
     setup: ({ onResolve }) =>
-      onResolve({ filter: /^\.\/(?:rare|isolated|agents|remote)\.ts$/ }, ({ path }) => ({
+      onResolve({ filter: /^\.\/(?:rare|isolated|proxied|agents|remote)\.ts$/ }, ({ path }) => ({
         path: `./exec-${path.slice(2, -3)}.cjs`,
         external: true,
       })),
   }
-  const cjs = { ...common, format: 'cjs', minify: true }
+  // `import` of one of them would load what Node has for ES modules first.
+  const cjs = {
+    ...common,
+    format: 'cjs',
+    minify: true,
+    supported: { 'dynamic-import': false },
+  }
   const exec = await build({
     ...cjs,
     entryPoints: [join(root, 'src/exec/main.ts')],
@@ -66,6 +72,11 @@ export async function bundle({ test, outdir }) {
     entryPoints: [join(root, 'src/exec/rare.ts')],
     outfile: join(outdir, 'exec-rare.cjs'),
     plugins: [apart],
+  })
+  const execProxied = await build({
+    ...cjs,
+    entryPoints: [join(root, 'src/exec/proxied.ts')],
+    outfile: join(outdir, 'exec-proxied.cjs'),
   })
   const execAgents = await build({
     ...cjs,
@@ -107,7 +118,7 @@ export async function bundle({ test, outdir }) {
   })
   const notices = noticesFor(
     root,
-    [exec, execRare, execAgents, execIsolated, execRemote, inside, rest].map(
+    [exec, execRare, execProxied, execAgents, execIsolated, execRemote, inside, rest].map(
       ({ metafile }) => metafile,
     ),
   )

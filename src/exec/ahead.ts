@@ -26,6 +26,8 @@ export interface Ahead {
    * environment. Throws `internal`.
    */
   fill(held: Held, ways: WaysOut): Pick<IsolationPlan, 'relays' | 'variables'>
+  /** Removes the folder of walls that stand: all that they show of it is mounted. May be repeated. Never throws. */
+  remove(): void
   /** Takes down what was not used, and removes the folder when it is down. Never rejects. */
   close(): Promise<void>
 }
@@ -64,6 +66,7 @@ export function openAhead(
       relays: filled(folder, held, ways),
       variables: taskVariables({ ...facts, environment: held.environment }),
     }),
+    remove: made.remove,
     close: async () => {
       // Not before: bubblewrap would complain of what it does not find any more, on the person's terminal.
       await standing.close()

@@ -139,6 +139,10 @@ export class InsideWalls implements Walls {
     return this.#standing.run(order, onLost, this.#variables)
   }
 
+  over(): void {
+    this.#ahead?.remove()
+  }
+
   end(): readonly string[] {
     this.#standing?.close()
     this.#drop()

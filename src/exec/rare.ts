@@ -4,5 +4,4 @@
  */
 export { dryRun } from './dry-run.ts'
 export { showPending } from './pending.ts'
-export { openProxied, proxiedEnvironment } from './proxied.ts'
 export { unlock } from './unlock.ts'

@@ -10,7 +10,7 @@ import { faultPoint } from '../lib/fault.ts'
 import { Secret } from '../lib/secret.ts'
 import { type NotRun, pathOf, refused, spawnFailure } from './failure.ts'
 import { launchOf } from './known-program.ts'
-import type { Fitted, Launch, WholeChild } from './launch.ts'
+import type { Fitted, Launch, WholeChild, WholeEnd } from './launch.ts'
 import { LeaseWait } from './lease-wait.ts'
 import { endedEarlyLine, foreignKeyLines, leaseLine, outcomeLine, staysLine } from './lines.ts'
 import type { ExecOptions } from './parse.ts'
@@ -163,7 +163,7 @@ class Task {
       return new Secret(environment)
     }
     this.#proxied = true
-    const { openProxied, proxiedEnvironment } = await import('./rare.ts')
+    const { openProxied, proxiedEnvironment } = await import('./proxied.ts')
     const { trust, folder, remarks } = openProxied(proxy, environment, this.#place.cwd)
     // The walls go up while the rest is being written.
     folders.push({ path: folder, writable: false })
@@ -248,22 +248,30 @@ class Task {
     this.#signals.childStarted(child)
     this.#session.started(child.pid)
     if (this.#orphaned) this.#endChild(child)
-    const { unused, ...end } = await child.ended
-    this.#signals.childEnded()
-    this.#child = undefined
-    if (this.#options.untilTtl && !unused) await this.#detach()
-    else await this.#end(end)
+    const { untilTtl } = this.#options
+    const { unused, ...end }: WholeEnd = await ((!untilTtl && child.over) || child.ended)
+    const gone = child.ended.then(() => {
+      this.#signals.childEnded()
+      this.#child = undefined
+    })
+    if (untilTtl && !unused) await this.#detach(gone)
+    else await this.#end(end, gone)
     return exitStatus(end)
   }
 
-  async #end(how: TaskEnd): Promise<void> {
+  /** Its access ends while the last of the task `goes`, which may still write what the walls tell of. */
+  async #end(how: TaskEnd, goes?: Promise<void>): Promise<void> {
     if (this.#gone) {
+      await goes
       this.#walls.end().forEach(say)
       const late = await this.#session.lastTry()
       if (late) say(`lease ${late.id} is revoked`)
       return
     }
     const ended = this.#session.end(how, this.#signals.cut)
+    ended.catch(() => {}) // heard below, after the walls
+    if (goes !== undefined) this.#walls.over()
+    await goes
     this.#walls.end().forEach(say) // while the daemon revokes
     const outcome = await whileWaiting('revoking', !this.#options.quiet, ended)
     // Also with --quiet: somebody tried a key that nobody gave to this task.
@@ -274,7 +282,8 @@ class Task {
     if (unheard || !this.#options.quiet) say(outcomeLine(outcome, new Date(), this.#at()))
   }
 
-  async #detach(): Promise<void> {
+  async #detach(goes: Promise<void>): Promise<void> {
+    await goes
     this.#walls.end().forEach(say)
     try {
       const lease = await this.#session.detach()

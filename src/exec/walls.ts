@@ -40,7 +40,9 @@ export interface Walls {
   raise(held: Held): readonly string[]
   /** As `startChild`. `onLost` is told at most once, with a path: the command is being killed then. */
   start(command: ChildOptions, onLost: (path: string) => void): Promise<Child>
-  /** After the command. Returns what the person should know of it, in lines. */
+  /** The command is over and the last of it goes: what nothing reads any more is removed. Never throws. */
+  over(): void
+  /** After all of it. Returns what the person should know of it, in lines. */
   end(): readonly string[]
   /** For `--dry-run`: what the command would not see, would see empty, could not write. Starts nothing. */
   describe(environment: Readonly<Record<string, string>>): readonly string[]
@@ -83,6 +85,7 @@ function scrub(shortfall: Shortfall | undefined): Walls {
     look: () => {},
     raise: () => [],
     start: startChild,
+    over: () => {},
     end: () => [],
     describe: () => ['  nothing: isolation scrub cleans the environment and hides no files'],
   }

@@ -19,6 +19,9 @@ export interface ChildOptions {
 
 export interface Child {
   readonly pid: number
+  /** The command has ended and was the last of its task: what holds the task is coming down. */
+  readonly over?: Promise<ChildEnd>
+  /** Nothing of it is left. */
   readonly ended: Promise<ChildEnd>
   /** Delivers a signal that another process sent to us. */
   forward(signal: NodeJS.Signals): void

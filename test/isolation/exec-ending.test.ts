@@ -19,6 +19,8 @@ function begin(code: string, flags: readonly string[] = []) {
   return { child, ended: collect(child), shown: () => shown }
 }
 
+const isBubblewrap = (pid: number) => readFileSync(`/proc/${pid}/comm`, 'latin1') === 'bwrap\n'
+
 const settled = async () => (await machine.leases()).every(({ state }) => state === 'revoked')
 
 describe.runIf(hasBubblewrap()).each(PERSONS)(
@@ -98,6 +100,21 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       child.kill('SIGTERM')
       const { status, out } = await ended
       expect({ status, out }).toEqual({ status: 9, out: 'ready\nasked\n' })
+    })
+
+    it('ends its access before the last of it is down, and waits for that with the status', async () => {
+      const code = 'echo ready; while ! [ -e go ]; do sleep 0.02; done; exit 7'
+      const { child, ended, shown } = begin(code)
+      await until('it runs', () => shown().includes('ready'))
+      const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'latin1')
+      // The other one may be the daemon, which the first task starts.
+      const outer = children.trim().split(' ').map(Number).find(isBubblewrap) ?? 0
+      process.kill(outer, 'SIGSTOP')
+      machine.put('home/project/go', '')
+      await until('the lease is over', settled)
+      expect(child.exitCode).toBeNull()
+      process.kill(outer, 'SIGCONT')
+      expect((await ended).status).toBe(7)
     })
 
     it('tells what has changed and runs later, and could only if it was allowed', async () => {

@@ -5,11 +5,14 @@ export const INSIDE = '/run/broker'
 
 /**
  * A socket between the two. The program inside is told by one line what to run, and answers by one
- * line what became of it.
+ * line what became of it; where it runs, by a second one when it is over.
  */
 export const ORDER_FD = 5
 
 export const STARTED = 'started'
+
+/** The second line, with the status: 128 + n for signal n. */
+export const OVER = /^over (\d{1,3})$/
 
 /** In its arguments: known before the command is. */
 export interface InsideTerms {

@@ -48,7 +48,10 @@ function run(
   child.once('spawn', () => report(STARTED))
   child.once('exit', async (code, signal) => {
     if (waits) await othersGone()
-    process.exit(code ?? 128 + (signal === null ? 127 : constants.signals[signal]))
+    const status = code ?? 128 + (signal === null ? 127 : constants.signals[signal])
+    // Its access can end while the walls come down, and what there is of us no faster than by a signal.
+    report(`over ${status}`)
+    process.kill(process.pid, 'SIGKILL')
   })
 }
 
@@ -78,10 +81,13 @@ function fail(why: string): void {
   process.exit(BROKER_FAILED)
 }
 
+/** Nobody may be left to read it. */
 function report(line: string): void {
-  const { writeSync, closeSync } = process.getBuiltinModule('node:fs')
-  writeSync(ORDER_FD, `${line}\n`)
-  closeSync(ORDER_FD)
+  try {
+    process.getBuiltinModule('node:fs').writeSync(ORDER_FD, `${line}\n`)
+  } catch {
+    // Then the walls end as well.
+  }
 }
 
 function codeOf(error: unknown): string {

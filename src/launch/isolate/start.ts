@@ -5,7 +5,14 @@ import { BrokerError } from '../../errors.ts'
 import { type Child, type ChildEnd, FROM_TERMINAL, loadSpawn } from '../child.ts'
 import { isForeground } from '../foreground.ts'
 import { closeInherited } from './inherited.ts'
-import { INSIDE, type InsideOrder, type InsideTerms, ORDER_FD, STARTED } from './inside-terms.ts'
+import {
+  INSIDE,
+  type InsideOrder,
+  type InsideTerms,
+  ORDER_FD,
+  OVER,
+  STARTED,
+} from './inside-terms.ts'
 import { IGNORED_BY_BUBBLEWRAP } from './isolated-signals.ts'
 import type { IsolationPlan } from './plan.ts'
 import { systemCallFilter } from './syscalls.ts'
@@ -63,14 +70,15 @@ export function beginInside(bubblewrap: string, machine: string, terms: InsideTe
     if (child.exitCode === null && child.signalCode === null) killTree(child.pid)
   }
   process.prependOnceListener('exit', end)
-  const ended = new Promise<ChildEnd>((resolve) => {
+  const gone = new Promise<ChildEnd>((resolve) => {
     child.once('exit', (exitCode, signal) => {
       process.off('exit', end)
       resolve({ exitCode, signal })
     })
   })
   const failed = new Promise<Error>((resolve) => child.once('error', resolve))
-  const answer = child.pid === undefined ? Promise.resolve('') : answerOf(child)
+  const said = child.pid === undefined ? undefined : answersOf(child)
+  const ended = said === undefined ? gone : endOf(gone, said)
   const close = async () => {
     end()
     if (child.pid !== undefined) await ended
@@ -78,9 +86,10 @@ export function beginInside(bubblewrap: string, machine: string, terms: InsideTe
   const run = async (order: InsideOrder): Promise<Child> => {
     if (child.pid === undefined) throw await failed
     tell(child, order)
-    const line = await answer
+    const line = (await said?.first) ?? ''
     if (line !== STARTED) throw await notStarted(line, ended)
-    return { pid: child.pid, ended, ...signalling(child, insidePids(child.pid)) }
+    const over = Promise.race(said === undefined ? [ended] : [said.over, ended])
+    return { pid: child.pid, over, ended, ...signalling(child, insidePids(child.pid)) }
   }
   return {
     build: ({ arguments: list, variables }) => {
@@ -152,19 +161,39 @@ function tell(child: ChildProcess, order: InsideOrder): void {
   orderSocket(child).write(`${JSON.stringify(order)}\n`)
 }
 
-/** The line that comes back. Listened for from the start: it may end before it is told anything. */
-function answerOf(child: ChildProcess): Promise<string> {
+interface Answers {
+  readonly first: Promise<string>
+  /** Never, if it ends without a word. */
+  readonly over: Promise<ChildEnd>
+  /** There is nobody left to answer. */
+  readonly closed: Promise<void>
+}
+
+/** The lines that come back. Listened for from the start: it may end before it is told anything. */
+function answersOf(child: ChildProcess): Answers {
   const socket = orderSocket(child)
+  const first = Promise.withResolvers<string>()
+  const over = Promise.withResolvers<ChildEnd>()
   let text = ''
-  return new Promise((resolve) => {
-    const end = () => resolve(text.trimEnd())
-    socket.on('data', (part: Buffer) => {
-      text += part.toString('latin1')
-      if (text.endsWith('\n')) end()
-    })
-    // As good as its end: it ended before it read, or was ended.
-    socket.on('error', end).once('close', end)
+  socket.on('data', (part: Buffer) => {
+    text += part.toString('latin1')
+    const [answer = '', end, ...rest] = text.split('\n')
+    if (end !== undefined) first.resolve(answer)
+    const status = rest.length === 0 ? undefined : OVER.exec(end ?? '')?.[1]
+    if (status !== undefined) over.resolve({ exitCode: Number(status), signal: null })
   })
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  // As good as its end: it ended before it read, or was ended.
+  const close = () => first.resolve(text.trimEnd())
+  socket.on('error', close).once('close', close)
+  return { first: first.promise, over: over.promise, closed }
+}
+
+/** That of all of it, with the status that was told; what was told last may be read after the end. */
+async function endOf(gone: Promise<ChildEnd>, { over, closed }: Answers): Promise<ChildEnd> {
+  const end = await gone
+  await closed
+  return Promise.race([over, end])
 }
 
 async function notStarted(line: string, ended: Promise<ChildEnd>): Promise<Error> {
