@@ -28,7 +28,7 @@ export default defineConfig({
           include: ['test/services/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          maxWorkers: 1,
+          maxWorkers: 2, // one waits while the other works
         },
       },
       {

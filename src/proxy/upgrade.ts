@@ -38,14 +38,14 @@ export function isWebSocket(request: IncomingMessage): boolean {
 export function webSocket(response: ServerResponse, client: Duplex, head: Buffer): Carry {
   return async (engine, decision, origin, progress, signal) => {
     const { request, allow } = decision
-    const handshake = allow.messages && readHandshake(request, allow)
+    const handshake = readHandshake(request, allow)
     const upstream =
       origin.scheme === 'https'
         ? await engine.dialer.secure(origin, origin.ca, ['http/1.1'])
         : await engine.dialer.plain(origin)
     try {
       signal.throwIfAborted()
-      if (!allow.messages || !handshake) {
+      if (!allow.messages) {
         return await unread(
           engine,
           { response, client, head },

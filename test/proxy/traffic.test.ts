@@ -248,6 +248,19 @@ describe('a WebSocket', () => {
     expect(world.reached).toBe(0)
   })
 
+  for (const [name, fields] of [
+    ['without a key', handshake.replace(/Sec-WebSocket-Key.*\r\n/, '')],
+    ['with a key that is none', handshake.replace(/Key: .*/, 'Key: x')],
+    ['of another version', handshake.replace('Version: 13', 'Version: 8')],
+  ] as const) {
+    it(`${name} is refused: readers do not agree on what it is`, async () => {
+      const socket = await world.tls()
+      socket.write(`GET /socket HTTP/1.1\r\nHost: api.test\r\n${fields}`)
+      expect((await answerOn(socket))?.status).toBe(403)
+      expect(world.reached).toBe(0)
+    })
+  }
+
   it('for another host is refused', async () => {
     const socket = await world.tls()
     socket.write(`GET /socket HTTP/1.1\r\nHost: other.test\r\n${handshake}`)
