@@ -25,22 +25,23 @@ export function standingCredentials(): StandingCredentials {
 }
 
 function providers(): (upperName: string) => string | undefined {
-  const exact = new Map<string, string>()
+  // Looked for in the lists as they stand: a task has dozens of names, and the lists have hundreds.
+  const lists: (readonly [string, string])[] = []
   const globs: string[] = []
   const globOwners: (readonly [string, string])[] = []
   for (const [provider, names] of Object.entries(standing.names)) {
-    for (const name of names.split(' ')) {
-      if (!name.includes('*')) exact.set(name.toUpperCase(), provider)
-      else {
-        globs.push(name)
-        globOwners.push([name, provider])
-      }
+    lists.push([` ${names.toUpperCase()} `, provider])
+    if (!names.includes('*')) continue
+    for (const name of names.split(' ').filter((each) => each.includes('*'))) {
+      globs.push(name)
+      globOwners.push([name, provider])
     }
   }
   const excepted = namePatterns(standing.neverAtAll)
   const anyGlob = namePatterns(globs)
   return (upperName) => {
-    if (exact.has(upperName)) return exact.get(upperName)
+    const owner = lists.find(([list]) => list.includes(` ${upperName} `))
+    if (owner !== undefined) return owner[1]
     if (excepted(upperName) || !anyGlob(upperName)) return undefined
     return globOwners.find(([glob]) => namePatterns([glob])(upperName))?.[1]
   }

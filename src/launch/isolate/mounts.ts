@@ -27,7 +27,9 @@ export function fresh(path: string, mode?: number): Mount {
  */
 export function inOrder(mounts: readonly Mount[]): readonly Mount[] {
   const last = new Map(mounts.map((mount) => [mount.path, mount]))
-  return [...last.values()].sort((a, b) => lineage(a.path).length - lineage(b.path).length)
+  const depths = new Map([...last.keys()].map((path) => [path, lineage(path).length]))
+  const depth = ({ path }: Mount) => depths.get(path) ?? 0
+  return [...last.values()].sort((a, b) => depth(a) - depth(b))
 }
 
 /** The arguments of bwrap(1) for mounts, in their order. */
