@@ -189,15 +189,16 @@ class SqliteStore implements Store {
   async #begin(): Promise<void> {
     const { path, keys, recorder: program, append } = this.#options
     if (!program) return
-    const recorder = new Recorder(program, { path, keys })
+    let recorder: Recorder | undefined
     try {
+      recorder = new Recorder(program, { path, keys })
       if (!(await recorder.begun())) return
       const journal = await Journal.create(journalOf(path), keys.mac, this.#applied, append)
       const parts = { journal, recorder, chain: this.#chain, log: this.#log }
       this.#journaled = new Journaled({ ...parts, reserve: this.#reserve })
     } catch {
       // No room for it: everything is written at once, as long as there is room for that.
-      await recorder.close()
+      await recorder?.close()
     }
   }
 

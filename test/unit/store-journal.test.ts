@@ -227,6 +227,20 @@ describe('the journal of a store', () => {
     expect(statSync(`${path()}.journal`).size).toBe(2 * 1024 * 1024)
   })
 
+  it.each([
+    ['cannot be started', 'https://recorder.test/thread.js'],
+    ['is not there', 'file:///recorder/thread.js'],
+  ])('is done without where its thread %s, and nothing is lost', async (_, program) => {
+    const options = { path: path(), keys: KEYS, now: () => START, recorder: new URL(program) }
+    const store = await openSqlite(options)
+    stores.push(store)
+    await placeLease(store, leaseOf(1))
+    for (const name of ['one', 'two']) expect(await store.record([recordOf(name)])).toBe(true)
+    expect(await names(store)).toEqual(['one', 'two'])
+    expect(existsSync(`${path()}.journal`)).toBe(false)
+    expect(await verified(store)).toBe(true)
+  })
+
   it('leaves alone what is larger than itself', async () => {
     const store = await openAtWork()
     const huge = 'x'.repeat(1_500_000)

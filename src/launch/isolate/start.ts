@@ -1,19 +1,12 @@
 import type { ChildProcess } from 'node:child_process'
-import { readFileSync } from 'node:fs'
-import type { Duplex, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { BrokerError } from '../../errors.ts'
-import { type Child, type ChildEnd, FROM_TERMINAL, loadSpawn } from '../child.ts'
-import { isForeground } from '../foreground.ts'
+import { type Child, type ChildEnd, loadSpawn } from '../child.ts'
 import { closeInherited } from './inherited.ts'
-import {
-  INSIDE,
-  type InsideOrder,
-  type InsideTerms,
-  ORDER_FD,
-  OVER,
-  STARTED,
-} from './inside-terms.ts'
+import { insidePids, killTree, signalling } from './inside-processes.ts'
+import { INSIDE, type InsideOrder, type InsideTerms, STARTED } from './inside-terms.ts'
 import { IGNORED_BY_BUBBLEWRAP } from './isolated-signals.ts'
+import { answersOf, endOf, tell } from './order-socket.ts'
 import type { IsolationPlan } from './plan.ts'
 import { systemCallFilter } from './syscalls.ts'
 
@@ -152,50 +145,6 @@ function feed(child: ChildProcess, fd: number, bytes: Uint8Array): void {
   else pipe.end()
 }
 
-function orderSocket(child: ChildProcess): Duplex {
-  const pipes: readonly unknown[] = child.stdio
-  return pipes[ORDER_FD] as Duplex
-}
-
-function tell(child: ChildProcess, order: InsideOrder): void {
-  orderSocket(child).write(`${JSON.stringify(order)}\n`)
-}
-
-interface Answers {
-  readonly first: Promise<string>
-  /** Never, if it ends without a word. */
-  readonly over: Promise<ChildEnd>
-  /** There is nobody left to answer. */
-  readonly closed: Promise<void>
-}
-
-/** The lines that come back. Listened for from the start: it may end before it is told anything. */
-function answersOf(child: ChildProcess): Answers {
-  const socket = orderSocket(child)
-  const first = Promise.withResolvers<string>()
-  const over = Promise.withResolvers<ChildEnd>()
-  let text = ''
-  socket.on('data', (part: Buffer) => {
-    text += part.toString('latin1')
-    const [answer = '', end, ...rest] = text.split('\n')
-    if (end !== undefined) first.resolve(answer)
-    const status = rest.length === 0 ? undefined : OVER.exec(end ?? '')?.[1]
-    if (status !== undefined) over.resolve({ exitCode: Number(status), signal: null })
-  })
-  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
-  // As good as its end: it ended before it read, or was ended.
-  const close = () => first.resolve(text.trimEnd())
-  socket.on('error', close).once('close', close)
-  return { first: first.promise, over: over.promise, closed }
-}
-
-/** That of all of it, with the status that was told; what was told last may be read after the end. */
-async function endOf(gone: Promise<ChildEnd>, { over, closed }: Answers): Promise<ChildEnd> {
-  const end = await gone
-  await closed
-  return Promise.race([over, end])
-}
-
 async function notStarted(line: string, ended: Promise<ChildEnd>): Promise<Error> {
   await ended
   if (/^E[A-Z0-9]+$/.test(line)) return Object.assign(new Error(line), { code: line })
@@ -203,81 +152,4 @@ async function notStarted(line: string, ended: Promise<ChildEnd>): Promise<Error
     hint: 'look at the lines above, and at broker doctor',
     details: line === '' ? {} : { reason: line },
   })
-}
-
-interface InsidePids {
-  readonly ours: number | undefined
-  readonly command: number | undefined
-}
-
-/** bwrap → its first process inside → our Node → the command: each has the next as its only child so far. */
-function insidePids(outer: number): InsidePids {
-  const first = firstChild(outer)
-  const ours = first && firstChild(first)
-  return { ours, command: ours && firstChild(ours) }
-}
-
-/** Turns of waiting for a process to stand still: far more than it ever takes. */
-const PATIENCE = 1000
-
-/**
- * While bubblewrap goes up, what it has started does not yet end with it, and would wait for it for ever with
- * our streams open. So that goes first; and it is stopped before, so that there is not one more meanwhile.
- */
-function killTree(pid: number | undefined): void {
-  if (pid === undefined || !deliver(pid, 'SIGSTOP')) return
-  for (let turn = 0; turn < PATIENCE && isRunning(pid); turn++);
-  for (const child of children(pid)) killTree(child)
-  deliver(pid, 'SIGKILL')
-}
-
-/** Neither stopped nor dead (proc_pid_stat(5)). */
-function isRunning(pid: number): boolean {
-  try {
-    return !/^\d+ \(.*\) [TtXZ] /s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
-  } catch {
-    return false
-  }
-}
-
-function children(pid: number): readonly number[] {
-  try {
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1')
-    return text.split(' ').filter(Boolean).map(Number)
-  } catch {
-    return []
-  }
-}
-
-function firstChild(pid: number): number | undefined {
-  return children(pid)[0]
-}
-
-/**
- * To the command itself: bubblewrap passes nothing on. After its end to our own program, which passes
- * on what there is to pass it to. Killing is for the whole of the inside.
- */
-function signalling(
-  child: ChildProcess,
-  { ours, command }: InsidePids,
-): Pick<Child, 'forward' | 'kill'> {
-  const kill = (signal: NodeJS.Signals) => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    if (signal === 'SIGKILL' || command === undefined) child.kill('SIGKILL')
-    else if (!deliver(command, signal) && ours !== undefined) deliver(ours, signal)
-  }
-  const forward = (signal: NodeJS.Signals) => {
-    if (FROM_TERMINAL.has(signal) && isForeground()) return
-    if (command !== undefined) kill(signal)
-  }
-  return { forward, kill }
-}
-
-/** False if it is gone already. */
-function deliver(pid: number, signal: NodeJS.Signals): boolean {
-  try {
-    return process.kill(pid, signal)
-  } catch {
-    return false
-  }
 }
