@@ -38,7 +38,8 @@ export class Signals {
 
   childStarted(child: Child): void {
     this.#child = child
-    if (this.#kept !== undefined) child.forward(this.#kept)
+    // Not `forward`: also what was typed came before the child was there to hear it.
+    if (this.#kept !== undefined) child.kill(this.#kept)
   }
 
   /** Asked to end while the child was being started, which then failed. */
