@@ -8,7 +8,12 @@ function played(scene: string) {
   const code = `
     import { Signals } from ${JSON.stringify(SIGNALS)}
     const signals = new Signals()
-    const child = { pid: 1, ended: new Promise(() => {}), kill() {}, forward: (signal) => console.log('child', signal) }
+    const child = {
+      pid: 1,
+      ended: new Promise(() => {}),
+      kill: (signal) => console.log('child, whoever sent it,', signal),
+      forward: (signal) => console.log('child', signal),
+    }
     const send = async (signal) => {
       let came = false
       process.once(signal, () => { came = true })
@@ -33,7 +38,7 @@ describe('a signal to exec', () => {
       'is the child’s that is being started, as soon as it is known',
       `signals.childStarting(); await send('SIGTERM'); ${STARTED}`,
       0,
-      'child SIGTERM\nover SIGTERM\n',
+      'child, whoever sent it, SIGTERM\nover SIGTERM\n',
     ],
     [
       'ends it when it is the second one and the child has still not started',
