@@ -46,10 +46,11 @@ export async function bundle({ test, outdir }) {
   }
   // `exec` is its own small CommonJS file: an ES module that imports node:http pays 40 ms for it. What
   // few runs need stands in a second one: even code that is not used is read, and costs.
+  const APART = ['rare', 'proxied', 'agents', 'isolated', 'remote']
   const apart = {
     name: 'exec-apart',
     setup: ({ onResolve }) =>
-      onResolve({ filter: /^\.\/(?:rare|isolated|proxied|agents|remote)\.ts$/ }, ({ path }) => ({
+      onResolve({ filter: new RegExp(`^\\./(?:${APART.join('|')})\\.ts$`) }, ({ path }) => ({
         path: `./exec-${path.slice(2, -3)}.cjs`,
         external: true,
       })),
@@ -67,32 +68,16 @@ export async function bundle({ test, outdir }) {
     outfile: join(outdir, 'exec.cjs'),
     plugins: [apart],
   })
-  const execRare = await build({
-    ...cjs,
-    entryPoints: [join(root, 'src/exec/rare.ts')],
-    outfile: join(outdir, 'exec-rare.cjs'),
-    plugins: [apart],
-  })
-  const execProxied = await build({
-    ...cjs,
-    entryPoints: [join(root, 'src/exec/proxied.ts')],
-    outfile: join(outdir, 'exec-proxied.cjs'),
-  })
-  const execAgents = await build({
-    ...cjs,
-    entryPoints: [join(root, 'src/exec/agents.ts')],
-    outfile: join(outdir, 'exec-agents.cjs'),
-  })
-  const execIsolated = await build({
-    ...cjs,
-    entryPoints: [join(root, 'src/exec/isolated.ts')],
-    outfile: join(outdir, 'exec-isolated.cjs'),
-  })
-  const execRemote = await build({
-    ...cjs,
-    entryPoints: [join(root, 'src/exec/remote.ts')],
-    outfile: join(outdir, 'exec-remote.cjs'),
-  })
+  const execApart = await Promise.all(
+    APART.map((name) =>
+      build({
+        ...cjs,
+        entryPoints: [join(root, `src/exec/${name}.ts`)],
+        outfile: join(outdir, `exec-${name}.cjs`),
+        plugins: [apart],
+      }),
+    ),
+  )
   // What runs first inside an isolated task: alone in its file, which is all that the task gets of us.
   const inside = await build({
     ...cjs,
@@ -118,9 +103,7 @@ export async function bundle({ test, outdir }) {
   })
   const notices = noticesFor(
     root,
-    [exec, execRare, execProxied, execAgents, execIsolated, execRemote, inside, rest].map(
-      ({ metafile }) => metafile,
-    ),
+    [exec, ...execApart, inside, rest].map(({ metafile }) => metafile),
   )
   writeFileSync(join(outdir, 'THIRD-PARTY-NOTICES.txt'), notices)
 }

@@ -27,9 +27,10 @@ export function fresh(path: string, mode?: number): Mount {
  */
 export function inOrder(mounts: readonly Mount[]): readonly Mount[] {
   const last = new Map(mounts.map((mount) => [mount.path, mount]))
-  const depths = new Map([...last.keys()].map((path) => [path, lineage(path).length]))
-  const depth = ({ path }: Mount) => depths.get(path) ?? 0
-  return [...last.values()].sort((a, b) => depth(a) - depth(b))
+  return [...last.values()]
+    .map((mount) => ({ mount, depth: lineage(mount.path).length }))
+    .sort((a, b) => a.depth - b.depth)
+    .map(({ mount }) => mount)
 }
 
 /** The arguments of bwrap(1) for mounts, in their order. */

@@ -77,11 +77,11 @@ export function beginInside(bubblewrap: string, machine: string, terms: InsideTe
     if (child.pid !== undefined) await ended
   }
   const run = async (order: InsideOrder): Promise<Child> => {
-    if (child.pid === undefined) throw await failed
+    if (child.pid === undefined || said === undefined) throw await failed
     tell(child, order)
-    const line = (await said?.first) ?? ''
+    const line = await said.first
     if (line !== STARTED) throw await notStarted(line, ended)
-    const over = Promise.race(said === undefined ? [ended] : [said.over, ended])
+    const over = Promise.race([said.over, ended])
     return { pid: child.pid, over, ended, ...signalling(child, insidePids(child.pid)) }
   }
   return {
