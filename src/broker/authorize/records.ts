@@ -47,15 +47,23 @@ export class Records {
   async allowed(request: JudgedRequest, facts: AllowedFacts, message?: number): Promise<void> {
     const { lease } = this.#task
     const { grant, provider, ruled, placed, approval, credential } = facts
+    const { id, host, port, method, protocol, upgrade } = request
+    // Its keys stand as canonical JSON has them: then nothing has to be sorted.
     const data: JsonObject = {
-      ...whereOf(request, message),
-      grant: grant?.name ?? null,
-      provider,
-      verdict: 'allowed',
-      environment: this.#task.environment,
-      ...operationFacts(ruled, placed),
-      credential,
       ...(approval !== null && { approval: approval.id }),
+      credential,
+      environment: this.#task.environment,
+      grant: grant?.name ?? null,
+      host,
+      ...(message !== undefined && { message }),
+      method,
+      ...operationFacts(ruled, placed),
+      port,
+      protocol,
+      provider,
+      request: id,
+      ...(upgrade !== undefined && { upgrade }),
+      verdict: 'allowed',
     }
     // Earlier outcomes go along in the same commit rather than in one of their own.
     void this.#outcomes.flush()
@@ -153,13 +161,13 @@ export class Records {
       type: 'request.ended',
       lease: this.#task.lease,
       data: {
-        request: request.id,
-        grant,
-        status: outcome.status ?? null,
-        bytesUp: outcome.bytesUp,
         bytesDown: outcome.bytesDown,
+        bytesUp: outcome.bytesUp,
         durationMs: Math.round(outcome.durationMs),
         end: outcome.end,
+        grant,
+        request: request.id,
+        status: outcome.status ?? null,
       },
     })
   }

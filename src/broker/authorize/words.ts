@@ -26,19 +26,15 @@ export function operationFacts(
     targets: (placed[index]?.targets ?? []).slice(0, MOST).map(targetFacts),
   }))
   const more = ruled.length - operations.length
-  return more > 0 ? { operations, more } : { operations }
+  return more > 0 ? { more, operations } : { operations }
 }
 
 function targetFacts({ resource, location }: Target): JsonObject {
-  return {
-    kind: resource.kind,
-    id: resource.id,
-    ...(location !== null && {
-      name: location.name,
-      environments: location.environments.map((place) => place.name ?? place.id),
-      ...(location.notes.length > 0 && { notes: [...location.notes] }),
-    }),
-  }
+  const { kind, id } = resource
+  if (location === null) return { id, kind }
+  const { name, notes } = location
+  const environments = location.environments.map((place) => place.name ?? place.id)
+  return { environments, id, kind, name, ...(notes.length > 0 && { notes: [...notes] }) }
 }
 
 /** One line a person can decide on: `volumeDelete (destructive): volume "pgdata", instances in staging`. */
