@@ -26,6 +26,9 @@ import { type ChainCursor, KyselyWriter } from './writer.ts'
 /** Transactions that share one commit, at most: each waits for the disk once, not once each. */
 const GROUP = 64
 
+/** How long a batch of records waits for others in a busy event loop. Milliseconds. */
+const TOGETHER_MS = 2
+
 /** What goes into one batch of the journal, at most. Characters: the journal has room for thrice as many. */
 const BATCH = 256 * 1024
 
@@ -223,8 +226,8 @@ class SqliteStore implements Store {
     while (this.#queue.length > 0) {
       // Nothing else is written meanwhile: one chain, and one order.
       if (this.#journaled && this.#recordingsInFront() > 0) {
-        // Where many ask, turns of the event loop bring more of them; one alone does not wait for it.
-        if (this.#isBusy) await this.#gather()
+        // Where many ask, others are on their way; one alone waits for nobody.
+        if (this.#isBusy) await this.#idle()
         const group = this.#queue.splice(0, this.#recordingsInFront())
         this.#isBusy = group.length > 1
         await this.#append(this.#journaled, group)
@@ -281,6 +284,20 @@ class SqliteStore implements Store {
     }
     await this.#commitTogether(group, true)
     this.#standing.forget()
+  }
+
+  /**
+   * Until the event loop has nothing else to do, or its time is up: what is under way brings more to write
+   * along, and one more write costs as much as a request.
+   */
+  async #idle(): Promise<void> {
+    const until = performance.now() + TOGETHER_MS
+    for (let before = -1; performance.now() < until; ) {
+      const { events } = performance.nodeTiming.uvMetricsInfo
+      if (events === before) return
+      before = events
+      await new Promise<void>((resolve) => setImmediate(resolve))
+    }
   }
 
   /** Lets whoever is ready join the group, for as long as each turn of the event loop brings someone. */

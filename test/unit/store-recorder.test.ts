@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -164,6 +166,41 @@ for (const [where, begin] of [
     })
   })
 }
+
+describe('an event loop that never has nothing to do', () => {
+  let server: Server
+  let busy: Socket
+  let turns = 0
+  /** A byte that goes to and fro for ever: each turn of the loop has something to read. */
+  beforeEach(async () => {
+    server = createServer((socket) => {
+      socket.setNoDelay(true).on('data', (byte) => socket.write(byte))
+      socket.on('error', () => {})
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    busy = connect((server.address() as AddressInfo).port, '127.0.0.1').setNoDelay(true)
+    await once(busy, 'connect')
+    busy.on('data', (byte) => {
+      turns++
+      busy.write(byte)
+    })
+    busy.write('x')
+  })
+  afterEach(() => {
+    busy.destroy()
+    server.close()
+  })
+
+  it('keeps nothing waiting that came together, nor what comes after it', async () => {
+    await openWithThread()
+    const before = turns
+    for (let times = 0; times < 20; times++) {
+      await Promise.all([store.record([entryOf('one')]), store.record([entryOf('two')])])
+    }
+    expect(turns).toBeGreaterThan(before)
+    expect(await names()).toHaveLength(40)
+  })
+})
 
 describe('a thread that is gone', () => {
   const lost = { code: 'storage_full', message: 'the disk did not keep what was recorded' }
