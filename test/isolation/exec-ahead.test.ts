@@ -20,6 +20,7 @@ import { BIN, collect, until } from '../fixtures/broker.ts'
 import { approval, FakeDaemon, LEASE } from '../unit/client-fake-daemon.ts'
 import { hasBubblewrap } from './available.ts'
 import { USUAL } from './machine.ts'
+import { commandOf, descendantsOf, isInside } from './processes.ts'
 
 const { version } = JSON.parse(readFileSync(join(BIN, '..', '..', 'package.json'), 'utf8'))
 const BUNDLE = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
@@ -62,27 +63,11 @@ function exec(code: string) {
 }
 
 /** Inside has been built, and our program is there. */
-const stands = (child: ChildProcess) =>
-  descendants(child.pid ?? 0).some((pid) => commandOf(pid).startsWith('/run/broker/node'))
+const stands = (child: ChildProcess) => descendantsOf(child.pid ?? 0).some(isInside)
 const asked = () => until('it asked', () => fake.types().includes('request'))
 const left = () => {
   const walls = join(fake.folder, 'run', 'walls')
   return existsSync(walls) ? readdirSync(walls) : []
-}
-
-function descendants(pid: number): number[] {
-  const file = `/proc/${pid}/task/${pid}/children`
-  if (!existsSync(file)) return []
-  const children = readFileSync(file, 'utf8').split(' ').filter(Boolean).map(Number)
-  return [...children, ...children.flatMap(descendants)]
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8')
-  } catch {
-    return ''
-  }
 }
 
 /** What the daemon holds ready for the lease; each socket answers with its name. */
@@ -123,7 +108,7 @@ describe.runIf(hasBubblewrap())('walls that go up before the lease is there', ()
     await asked()
     await until('they stand', () => stands(child))
     expect(left()).toHaveLength(1)
-    const inside = descendants(child.pid ?? 0)
+    const inside = descendantsOf(child.pid ?? 0)
     const error = { code: 'denied', message: 'not today', hint: 'ask again', details: {} } as const
     send({ type: 'error', error })
     const { status, err } = await ended
@@ -166,7 +151,7 @@ describe.runIf(hasBubblewrap())('walls that go up before the lease is there', ()
     await asked()
     send({ type: 'pending', approval: approval() })
     await until('they stand', () => stands(child))
-    await until('they are gone', () => descendants(child.pid ?? 0).length === 0)
+    await until('they are gone', () => descendantsOf(child.pid ?? 0).length === 0)
     await until('their folder is gone', () => left().length === 0)
     writeFileSync(join(tree, '.env.local'), 'KEY=of-the-person\n')
     send(await grant())

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { BIN, collect, until } from '../fixtures/broker.ts'
 import { hasBubblewrap, PERSONS, type Person } from './available.ts'
 import { EXEC, Machine } from './machine.ts'
+import { childrenOf } from './processes.ts'
 
 let machine: Machine
 const running: ChildProcess[] = []
@@ -20,8 +21,6 @@ function begin(code: string, flags: readonly string[] = []) {
 }
 
 const isBubblewrap = (pid: number) => readFileSync(`/proc/${pid}/comm`, 'latin1') === 'bwrap\n'
-
-const settled = async () => (await machine.leases()).every(({ state }) => state === 'revoked')
 
 describe.runIf(hasBubblewrap()).each(PERSONS)(
   'the end of an isolated task, as %s',
@@ -65,7 +64,7 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       child.kill('SIGKILL')
       // setpriv becomes the command, so this is exec itself.
       expect((await ended).status).toBe(137)
-      await until('the lease is over', settled)
+      await until('the lease is over', () => machine.isSettled())
       const last = readFileSync(beat, 'utf8')
       await new Promise((resolve) => setTimeout(resolve, 200))
       expect(readFileSync(beat, 'utf8')).toBe(last)
@@ -89,7 +88,7 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       const refused = await machine.run([...EXEC, '--', text])
       expect(refused.status).toBe(126)
       expect((await machine.run([...EXEC, '--', 'no-such-tool'])).status).toBe(127)
-      expect(await settled()).toBe(true)
+      expect(await machine.isSettled()).toBe(true)
     })
 
     it('is asked for by a signal once, and the command may clean up', async () => {
@@ -106,12 +105,11 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       const code = 'echo ready; while ! [ -e go ]; do sleep 0.02; done; exit 7'
       const { child, ended, shown } = begin(code)
       await until('it runs', () => shown().includes('ready'))
-      const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'latin1')
       // The other one may be the daemon, which the first task starts.
-      const outer = children.trim().split(' ').map(Number).find(isBubblewrap) ?? 0
+      const outer = childrenOf(child.pid ?? 0).find(isBubblewrap) ?? 0
       process.kill(outer, 'SIGSTOP')
       machine.put('home/project/go', '')
-      await until('the lease is over', settled)
+      await until('the lease is over', () => machine.isSettled())
       expect(child.exitCode).toBeNull()
       process.kill(outer, 'SIGCONT')
       expect((await ended).status).toBe(7)

@@ -1,6 +1,7 @@
+import type { ChildProcess } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { BIN, collect, until } from '../fixtures/broker.ts'
 import { hasBubblewrap, PERSONS, type Person } from './available.ts'
 import { EXEC, Machine, withBubblewrap } from './machine.ts'
@@ -8,9 +9,8 @@ import { EXEC, Machine, withBubblewrap } from './machine.ts'
 let machine: Machine
 /** With a bubblewrap that waits as long as `hold` is there, and fails where `fail` is. */
 let env: NodeJS.ProcessEnv
+const running: ChildProcess[] = []
 const at = (name: string) => join(machine.folder, name)
-
-const settled = async () => (await machine.leases()).every(({ state }) => state === 'revoked')
 
 const CONFINED = ['--isolation', 'confine']
 /** Replaces the shell, which would wait for it before it heard of a signal. */
@@ -30,6 +30,7 @@ function isAtRest(pid: number): boolean {
 async function begin() {
   machine.put('hold', '')
   const child = machine.broker([...EXEC, ...CONFINED, '--', 'sh', '-c', CODE], { env })
+  running.push(child)
   const ended = collect(child)
   let told = ''
   child.stderr?.on('data', (part) => {
@@ -59,6 +60,10 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       // So that it is known that walls work here: who does not know finds out first, and would wait there.
       expect((await machine.sh('true', CONFINED, { env })).status).toBe(0)
     })
+    afterEach(() => {
+      rmSync(at('hold'), { force: true })
+      for (const child of running.splice(0)) child.kill('SIGKILL')
+    })
     afterAll(() => machine.remove())
 
     it("is the command's, which ends by it, and the lease is seen to its end", async () => {
@@ -76,7 +81,7 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       child.kill('SIGTERM')
       expect([130, 143]).toContain((await ended).status)
       release()
-      await until('the lease is over', settled)
+      await until('the lease is over', () => machine.isSettled())
       expect(ran()).toBe(false)
     })
 
@@ -88,7 +93,7 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       const { status, err } = await ended
       expect(status).toBe(130)
       expect(err).not.toContain('could not be started')
-      expect(await settled()).toBe(true)
+      expect(await machine.isSettled()).toBe(true)
       expect(ran()).toBe(false)
     })
 
@@ -99,7 +104,7 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       const { status, err } = await ended
       expect(status).toBe(125)
       expect(err).toContain('broker: the isolated task could not be started\n')
-      expect(await settled()).toBe(true)
+      expect(await machine.isSettled()).toBe(true)
     })
 
     it('typed at a terminal reaches the command, which was not there to hear it', async () => {
@@ -113,6 +118,7 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       const terminal = machine.spawn('/usr/bin/script', ['-qec', line, '/dev/null'], {
         env: { ...env, TERM: 'xterm' },
       })
+      running.push(terminal)
       let shown = ''
       terminal.stdout?.on('data', (part) => {
         shown += part
@@ -125,7 +131,7 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       release()
       await until('it ends', () => shown.includes('end='))
       expect(shown).toContain('end=130')
-      expect(await settled()).toBe(true)
+      expect(await machine.isSettled()).toBe(true)
     })
   },
 )

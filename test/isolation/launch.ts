@@ -17,6 +17,7 @@ import { prepare } from '../../src/launch/isolate/prepare.ts'
 import { probe } from '../../src/launch/isolate/probe.ts'
 import { beginInside, startInside } from '../../src/launch/isolate/start.ts'
 import { watchMasks } from '../../src/launch/isolate/watch.ts'
+import { descendantsOf, isInside } from './processes.ts'
 
 interface Order {
   readonly facts: Omit<IsolationFacts, 'level' | 'command'> & {
@@ -65,7 +66,7 @@ async function start() {
 async function startStill(plan: IsolationPlan, command: ChildOptions): Promise<Child> {
   const opened = beginInside('bwrap', process.arch, { relays: plan.relays }).build(plan)
   const clock = new Int32Array(new SharedArrayBuffer(4))
-  for (let turn = 0; !standsBelow(process.pid); turn++) {
+  for (let turn = 0; !descendantsOf(process.pid).some(isInside); turn++) {
     if (turn === STILL_TURNS) throw new Error('nothing stands while we do not move')
     Atomics.wait(clock, 0, 0, 5)
   }
@@ -74,21 +75,6 @@ async function startStill(plan: IsolationPlan, command: ChildOptions): Promise<C
 
 /** Ten seconds of 5 ms: a machine under load is slow. */
 const STILL_TURNS = 2000
-
-function standsBelow(pid: number): boolean {
-  try {
-    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ')
-    return children
-      .filter(Boolean)
-      .some((child) => isInside(Number(child)) || standsBelow(Number(child)))
-  } catch {
-    return false
-  }
-}
-
-function isInside(pid: number): boolean {
-  return readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('/run/broker/node')
-}
 
 // Before anything runs: a signal that comes early is kept for the command.
 let running: Child | undefined

@@ -100,6 +100,11 @@ export class Machine {
     return JSON.parse(out).leases
   }
 
+  /** Every lease there was is over. */
+  async isSettled(): Promise<boolean> {
+    return (await this.leases()).every(({ state }) => state === 'revoked')
+  }
+
   daemon(): number | undefined {
     try {
       const pid = Number(readFileSync(join(this.state, 'run/daemon.pid'), 'utf8'))
