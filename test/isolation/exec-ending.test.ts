@@ -106,7 +106,8 @@ describe.runIf(hasBubblewrap()).each(PERSONS)(
       const { child, ended, shown } = begin(code)
       await until('it runs', () => shown().includes('ready'))
       // The other one may be the daemon, which the first task starts.
-      const outer = childrenOf(child.pid ?? 0).find(isBubblewrap) ?? 0
+      const outer = childrenOf(child.pid ?? 0).find(isBubblewrap)
+      if (outer === undefined) throw new Error('no bubblewrap below exec')
       process.kill(outer, 'SIGSTOP')
       machine.put('home/project/go', '')
       await until('the lease is over', () => machine.isSettled())
