@@ -49,7 +49,11 @@ export interface Guard {
    * Answers a request about the lease's own credential in the provider's stead. Null: it is no such
    * request. Throws `denied` where it is one and cannot be answered.
    */
-  answer?(request: RequestFacts, classified: Classified, question: Question): Promise<string | null>
+  answer?(
+    request: RequestFacts,
+    classified: Classified,
+    question: Question,
+  ): Promise<string | null> | null
   /** The fields that carry a credential upstream; every carrier of the request is removed before. */
   inject(credential: Credential): readonly (readonly [name: string, value: Secret])[]
   /** Pure. Where the real traffic goes: the public host's origin, or the connection's own `--url`. */

@@ -4,6 +4,18 @@ import { type Readable, Transform, type TransformCallback } from 'node:stream'
 import { malformed, Refused } from './refusal.ts'
 
 /**
+ * A body that came along with its head, of the length that the head said: no more than the stream's
+ * buffer holds. Over HTTP/2 the end is a word of its own.
+ */
+export function arrived(source: Readable, length: number | 'chunked'): Buffer | undefined {
+  if (!(source instanceof IncomingMessage) || length === 0) return undefined
+  if (source.readableLength !== length) return undefined
+  const bytes: Buffer | null = source.read()
+  source.resume() // to its end, which the parser has still to tell
+  return bytes ?? undefined
+}
+
+/**
  * The whole body, or `request_too_large` past `limit`, or `request_malformed` when it is too slow;
  * throws the signal's reason when it fires. `length`: how many bytes the head said will come.
  */
@@ -15,11 +27,9 @@ export async function readWhole(
   signal: AbortSignal,
 ): Promise<Buffer> {
   signal.throwIfAborted()
-  // Nearly all come along with their head. Over HTTP/2 the end is a word of its own.
-  if (source instanceof IncomingMessage && source.readableLength === length && length <= limit) {
-    const bytes: Buffer = source.read() ?? Buffer.alloc(0)
+  if (length === 0 && source instanceof IncomingMessage) {
     source.resume() // to its end, which the parser has still to tell
-    return bytes
+    return Buffer.alloc(0)
   }
   return arriving(source, limit, timeoutMs, signal)
 }

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { askJudge, Patience } from './ask.ts'
-import { readWhole } from './body.ts'
+import { arrived, readWhole } from './body.ts'
 import type { Engine } from './engine.ts'
 import { isFraming, isHop } from './fields.ts'
 import type { Allow, Answer, JudgedRequest } from './gate.ts'
@@ -18,6 +18,8 @@ export interface Answered {
 
 export interface BodySource {
   readonly stream: Readable
+  /** The client sends it when it is told to, or earlier. */
+  readonly waits: boolean
   /** Tells a client that waits for it to send the body. */
   proceed(): void
 }
@@ -31,22 +33,27 @@ const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
  */
 export async function decide(
   engine: Engine,
-  request: JudgedRequest,
+  head: JudgedRequest,
   body: BodySource,
   signal: AbortSignal,
 ): Promise<Decision | Answered> {
   const patience = new Patience(engine.limits.judgeMs, signal, 'operation_denied')
+  // Nearly all bodies come along with their head: one question less.
+  const came = body.waits ? undefined : arrived(body.stream, head.length)
+  const request = came ? { ...head, body: came } : head
   try {
     const first = await askJudge(engine, request, patience)
     if (first.kind === 'answer') return { request, answer: writable(first) }
     if (first.kind === 'allow') {
-      if (first.body !== undefined) throw unclear()
+      if (first.body !== undefined && !came) throw unclear()
       return { request, allow: checked(request, first) }
     }
     // Before a byte is read: a declared length over the limit needs no waiting.
     if (typeof request.length === 'number' && request.length > first.limit) {
       throw new Refused('request_too_large', 'the body is over the limit')
     }
+    // It was shown all there is, and has to decide by that.
+    if (came) throw unclear()
     body.proceed()
     const { inspectMs } = engine.limits
     const bytes = await readWhole(body.stream, request.length, first.limit, inspectMs, signal)

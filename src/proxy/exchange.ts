@@ -44,7 +44,7 @@ export type Carry = (
   engine: Engine,
   decision: Decision,
   origin: Origin,
-  progress: Progress & { bytesUp: number },
+  progress: Progress,
   signal: AbortSignal,
 ) => Promise<Outcome['end']>
 
@@ -54,15 +54,16 @@ export type Carry = (
  */
 export async function exchange(engine: Engine, arrival: Arrival): Promise<void> {
   const { request, response, abort } = arrival
-  const onClose = () => abort.abort(new ClientGone('the client has gone'))
-  const place = engine.underWay.enter(abort)
-  response.once('close', onClose)
+  const progress: Progress = { status: undefined, bytesUp: 0, bytesDown: 0, taken: false }
   // An answer that is out closes as well, and nobody has gone: not worth an error with its stack. Over
   // HTTP/2 a stream that is cut tells its end in the same words.
-  const isPlain = !arrival.carry && !('stream' in response)
-  if (isPlain) response.once('finish', () => response.off('close', onClose))
-  request.on('error', () => {})
-  response.on('error', () => {})
+  const onClose = () => {
+    if (!progress.taken || 'stream' in response) abort.abort(new ClientGone('the client has gone'))
+  }
+  const place = engine.underWay.enter(abort)
+  response.on('close', onClose)
+  request.on('error', ignore)
+  response.on('error', ignore)
   let about: About = {}
   try {
     engine.ended.throwIfAborted()
@@ -74,12 +75,13 @@ export async function exchange(engine: Engine, arrival: Arrival): Promise<void> 
       id: engine.nextId(),
     }
     about = { request: judged }
-    const body = { stream: request, proceed: () => proceed(arrival) }
+    const { waits } = arrival
+    const body = { stream: request, waits, proceed: () => proceed(arrival) }
     const decision = await decide(engine, judged, body, abort.signal)
     about = { request: decision.request }
     if ('answer' in decision) {
       sendAnswer(engine, request, response, decision.answer, mustClose(arrival, about))
-    } else await carryOut(engine, arrival, channel, decision, abort.signal)
+    } else await carryOut(engine, arrival, channel, decision, progress)
   } catch (error) {
     if (error instanceof ClientGone) response.destroy()
     else if (response.headersSent) cut(request, response)
@@ -98,10 +100,10 @@ async function carryOut(
   arrival: Arrival,
   channel: Channel,
   decision: Decision,
-  signal: AbortSignal,
+  progress: Progress,
 ): Promise<void> {
   const started = performance.now()
-  const progress = { status: undefined, bytesUp: 0, bytesDown: 0 }
+  const { signal } = arrival.abort
   let end: Outcome['end'] = 'complete'
   try {
     const origin = engine.upstreams.origin(decision.allow.upstream ?? sameOrigin(channel))
@@ -112,7 +114,9 @@ async function carryOut(
   } finally {
     const durationMs = performance.now() - started
     const request = nameOf(decision.request)
-    report(engine.gate, { outcome: { ...progress, kind: 'request', request, durationMs, end } })
+    const { status, bytesUp, bytesDown } = progress
+    const done = { status, bytesUp, bytesDown, durationMs, end }
+    report(engine.gate, { outcome: { kind: 'request', request, ...done } })
   }
 }
 
@@ -151,6 +155,9 @@ function pass(arrival: Arrival): Carry {
     }
   }
 }
+
+/** What broke shows in the close that follows. */
+const ignore = () => {}
 
 const sameOrigin = ({ scheme, authority, reserved }: Channel) => ({
   origin: `${scheme}://${authority}`,

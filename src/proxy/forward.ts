@@ -15,7 +15,10 @@ export interface Sending {
 /** Filled in as the answer comes, so that what is known stands there however it ends. */
 export interface Progress {
   status: number | undefined
+  bytesUp: number
   bytesDown: number
+  /** The client has all of the answer, as far as the machine can tell. */
+  taken: boolean
 }
 
 /**
@@ -123,6 +126,7 @@ class Relay implements Dispatcher.DispatchHandler {
     // Until the client has taken it all, its going away still counts.
     const taken = () => {
       this.#over = true
+      this.#progress.taken = true
       this.#resolve()
     }
     if (this.#last) response.end(this.#last, taken)

@@ -16,8 +16,8 @@ export interface Gate {
    */
   route(target: Target): Promise<Route>
   /**
-   * Asked once for each request, and a second time, with `body`, after `inspect`. When the promise
-   * resolves with `allow`, the decision's audit entry is durable: the request leaves right after.
+   * Asked once for each request, with `body` where that came along with the head, or else a second
+   * time, with `body`, after `inspect`. When the promise resolves with `allow`, the decision's audit entry is durable: the request leaves right after.
    * `signal` fires when the client has gone or the lease has ended; the answer is then not used.
    */
   judge(request: JudgedRequest, signal: AbortSignal): Promise<Verdict>
@@ -59,7 +59,10 @@ export type Verdict =
   | Answer
   | { readonly kind: 'refuse'; readonly refusal: Refusal }
 
-/** The whole body is read first (at most `limit` bytes, else `request_too_large`), then judged again. */
+/**
+ * The whole body is read first (at most `limit` bytes, else `request_too_large`), then judged again. Of a
+ * body that was shown it says that it is over the limit; anything else is a denial.
+ */
 export interface Inspect {
   readonly kind: 'inspect'
   readonly limit: number
@@ -86,7 +89,7 @@ export interface Allow {
   readonly remove?: readonly string[]
   /** Fields put in, each replacing every field of that name. Framing and hop-by-hop names are a denial. */
   readonly set?: readonly (readonly [name: string, value: Secret])[]
-  /** Goes instead of the inspected body; only after `inspect`. */
+  /** Goes instead of the body that was shown. */
   readonly body?: Uint8Array
   /** Where it really goes; without it, to the origin the client named. */
   readonly upstream?: Upstream
@@ -142,7 +145,7 @@ export interface JudgedRequest {
   /** Bytes to come as the client declared them: a number, `chunked`, or 0 for none. */
   readonly length: number | 'chunked'
   readonly upgrade: 'websocket' | undefined
-  /** Only on the second question. Frozen by convention: to change it, answer with `Allow.body`. */
+  /** As far as it is there, whole. Frozen by convention: to change it, answer with `Allow.body`. */
   readonly body?: Uint8Array
 }
 

@@ -103,7 +103,7 @@ describe('an answer of the gate', () => {
   it('may come after the body was read', async () => {
     world.judging = async ({ body }) => (body ? ANSWER : { kind: 'inspect', limit: 100 })
     expect((await ask(POST))?.body).toBe(BODY)
-    expect(Buffer.from(world.judged[1]?.body ?? []).toString()).toBe('hello')
+    expect(Buffer.from(world.judged.at(-1)?.body ?? []).toString()).toBe('hello')
     expect(world.reached).toBe(0)
   })
 

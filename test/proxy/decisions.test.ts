@@ -18,6 +18,12 @@ async function ask(raw = REQUEST) {
   return answerOn(socket)
 }
 
+/** Its body comes along with the head as well, but nobody can tell before its end is read. */
+const CHUNKED = REQUEST.replace(
+  'Content-Length: 5\r\n\r\nhello',
+  'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
+)
+
 const code = (answer: Awaited<ReturnType<typeof ask>>) => JSON.parse(answer?.body ?? '{}').code
 
 describe('a gate that does not clearly allow', () => {
@@ -38,7 +44,6 @@ describe('a gate that does not clearly allow', () => {
     ['refuses without a refusal', async () => ({ kind: 'refuse' }) as never],
     ['wants to inspect without a limit', async () => ({ kind: 'inspect' }) as never],
     ['wants to inspect twice', async () => ({ kind: 'inspect', limit: 100 })],
-    ['replaces a body it has not seen', async () => world.allow({ body: Buffer.from('x') })],
     [
       'sets a framing field',
       async () => world.allow({ set: [['content-length', new Secret('9')]] }),
@@ -65,16 +70,32 @@ describe('a gate that does not clearly allow', () => {
     ],
   ]
   for (const [name, judging] of answers) {
-    it(`denies when it ${name}`, async () => {
-      world.judging = judging
-      const answer = await ask()
-      expect(answer?.status).toBe(403)
-      expect(code(answer)).toBe('operation_denied')
-      expect(answer?.head).toMatch(/broker-decision: deny/i)
-      expect(answer?.body).not.toContain(REAL_KEY)
-      expect(world.reached).toBe(0)
-    })
+    for (const raw of [REQUEST, CHUNKED]) {
+      it(`denies when it ${name}, ${raw === CHUNKED ? 'asked by the head' : 'shown it all'}`, async () => {
+        world.judging = judging
+        const answer = await ask(raw)
+        expect(answer?.status).toBe(403)
+        expect(code(answer)).toBe('operation_denied')
+        expect(answer?.head).toMatch(/broker-decision: deny/i)
+        expect(answer?.body).not.toContain(REAL_KEY)
+        expect(world.reached).toBe(0)
+      })
+    }
   }
+
+  it('denies when it replaces a body it has not seen', async () => {
+    world.judging = async () => world.allow({ body: Buffer.from('x') })
+    expect(code(await ask(CHUNKED))).toBe('operation_denied')
+    expect(world.judged[0]?.body).toBeUndefined()
+    expect(world.reached).toBe(0)
+  })
+
+  it('denies when it wants to see what it was shown', async () => {
+    world.judging = async () => ({ kind: 'inspect', limit: 5 })
+    expect(code(await ask())).toBe('operation_denied')
+    expect(world.judged).toHaveLength(1)
+    expect(world.reached).toBe(0)
+  })
 
   it('denies when it never answers the second time, however long the body took', async () => {
     world.judging = async ({ body }) => (body ? silent() : { kind: 'inspect', limit: 100 })
@@ -93,10 +114,9 @@ describe('a gate that does not clearly allow', () => {
   })
 
   it('denies what is inspected and over the limit, however it comes', async () => {
-    world.judging = async ({ body }) => (body ? world.allow() : { kind: 'inspect', limit: 4 })
-    const fields = 'POST /x HTTP/1.1\r\nHost: api.test\r\n'
-    const chunks = `${fields}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`
-    for (const raw of [REQUEST, chunks]) expect(code(await ask(raw))).toBe('request_too_large')
+    world.judging = async ({ body }) =>
+      body && body.byteLength <= 4 ? world.allow() : { kind: 'inspect', limit: 4 }
+    for (const raw of [REQUEST, CHUNKED]) expect(code(await ask(raw))).toBe('request_too_large')
     expect(world.judged).toHaveLength(2)
     expect(world.reached).toBe(0)
   })
@@ -139,8 +159,10 @@ describe('a gate that refuses', () => {
   it('refuses after inspection as before it', async () => {
     world.judging = async ({ body }) =>
       body ? { kind: 'refuse', refusal: GATE_REFUSAL } : { kind: 'inspect', limit: 100 }
-    expect((await ask())?.body).toBe(GATE_REFUSAL.body)
-    expect(Buffer.from(world.judged[1]?.body ?? []).toString()).toBe('hello')
+    for (const raw of [REQUEST, CHUNKED]) {
+      expect((await ask(raw))?.body).toBe(GATE_REFUSAL.body)
+      expect(Buffer.from(world.judged.at(-1)?.body ?? []).toString()).toBe('hello')
+    }
     expect(world.reached).toBe(0)
   })
 
@@ -192,7 +214,26 @@ describe('an allowed request', () => {
       await new Promise((over) => setTimeout(over, 120))
       return body ? world.allow() : { kind: 'inspect', limit: 100 }
     }
+    expect((await ask(CHUNKED))?.status).toBe(200)
+  })
+
+  it('is asked for once where all of it came together, and twice where it did not', async () => {
+    world.judging = async ({ body }) => (body ? world.allow() : { kind: 'inspect', limit: 100 })
     expect((await ask())?.status).toBe(200)
+    expect(world.judged).toHaveLength(1)
+    expect((await ask(CHUNKED))?.status).toBe(200)
+    expect(world.judged).toHaveLength(3)
+    const waiting = REQUEST.replace('X-Phantom', 'Expect: 100-continue\r\nX-Phantom')
+    const socket = await world.tls()
+    socket.write(waiting)
+    expect(await readUntil(socket, (text) => text.includes('200'))).toMatch(/^HTTP\/1.1 100 /)
+    expect(world.judged).toHaveLength(5)
+  })
+
+  it('goes whole where it was shown and nobody wanted to see it', async () => {
+    expect((await ask())?.status).toBe(200)
+    expect(world.api.arrived[0]?.body.toString()).toBe('hello')
+    expect(world.judged).toHaveLength(1)
   })
 
   it('has the inspected body whole, whether it comes with the head or in pieces', async () => {

@@ -242,6 +242,62 @@ describe('what goes wrong is a refusal', () => {
   })
 })
 
+describe('a body that came along with its head', () => {
+  const body = Buffer.from('0123456789')
+  const seen: (Uint8Array | null)[] = []
+  /** Shows what `classify` is shown; `limit`: as `inspect` says it. */
+  const showing = (limit: number | null) =>
+    thingsGuard({
+      inspect: (facts) => {
+        expect(facts.body).toBeNull()
+        return limit
+      },
+      classify: (facts) => {
+        seen.push(facts.body)
+        return classified({ operations: [operation('put', 't1')] })
+      },
+    })
+  afterEach(() => {
+    seen.length = 0
+  })
+
+  it('is over the limit as one that is still to come would be', async () => {
+    const { gate } = await open(showing(9))
+    const limited = { kind: 'inspect', limit: 9 }
+    expect(await gate.judge(request('/put/t1', { body }), NEVER)).toEqual(limited)
+    expect(await gate.judge(request('/put/t1', { length: 10 }), NEVER)).toEqual(limited)
+    expect(seen).toEqual([])
+    expect(await entriesOf(yard)).toEqual([])
+  })
+
+  it('is judged at once where it is wanted', async () => {
+    const { gate } = await open(showing(10))
+    expect((await gate.judge(request('/put/t1', { body }), NEVER)).kind).toBe('allow')
+    expect(seen).toEqual([body])
+  })
+
+  it('is none of a guard’s business where it would be streamed', async () => {
+    const { gate } = await open(showing(null))
+    const keyed = Buffer.from(`what is sent holds ${PHANTOM}`)
+    expect((await gate.judge(request('/put/t1', { body: keyed }), NEVER)).kind).toBe('allow')
+    expect(seen).toEqual([null])
+  })
+
+  it('is looked through where a person would approve it along with the rest', async () => {
+    const { gate } = await open(showing(null), { isProtected: true })
+    for (const key of [PHANTOM, REAL, MINTED]) {
+      const keyed = request('/put/t1', { body: Buffer.from(`what is sent holds ${key}`) })
+      expect(refused(await gate.judge(keyed, NEVER)).code).toBe('foreign_credential')
+    }
+    expect(await gate.judge(request('/put/t1', { length: 10 }), NEVER)).toMatchObject({
+      kind: 'inspect',
+    })
+    expect(refused(await gate.judge(request('/put/t1', { body }), NEVER)).code).toBe(
+      'approval_required',
+    )
+  })
+})
+
 describe('what is allowed', () => {
   it('goes with the key of the lease in place of every carrier, and to the connection’s address', async () => {
     const upstream = { origin: 'https://127.0.0.1:9', ca: 'PEM', chosen: true }

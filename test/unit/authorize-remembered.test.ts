@@ -381,7 +381,7 @@ describe('a request whose reading is remembered is judged afresh', () => {
   })
 
   it('when what it carries has become a credential', async () => {
-    const asked = await polled()
+    const asked = await polled({ inspect: () => 100 })
     const secret = new Secret('word-of-the-body')
     const connection = { provider: 'things', name: 'things-main', settings: {}, check: false }
     await connect(yard.context, { ...connection, secret })

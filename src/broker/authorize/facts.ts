@@ -3,8 +3,11 @@ import type { JudgedRequest } from '../../proxy/gate.ts'
 
 const PORTS = { http: 80, https: 443 } as const
 
-/** A request as guards see it. */
-export function factsOf(request: JudgedRequest): RequestFacts {
+/** A request as guards see it, with its body or by its head alone. */
+export function factsOf(
+  request: JudgedRequest,
+  body: RequestFacts['body'] = request.body ?? null,
+): RequestFacts {
   const host = request.host.includes(':') ? `[${request.host}]` : request.host
   const { upgrade } = request
   return {
@@ -14,6 +17,6 @@ export function factsOf(request: JudgedRequest): RequestFacts {
     query: request.query ?? null,
     // The proxy takes hop-by-hop fields off; the one a guard must see is put back.
     headers: upgrade === undefined ? request.fields : [...request.fields, ['upgrade', upgrade]],
-    body: request.body ?? null,
+    body,
   }
 }

@@ -19,24 +19,34 @@ export class Hosts {
   readonly #context: Context
   readonly #task: Task
   #version = -1
-  #known: Promise<ReadonlyMap<string, KnownHost>> = Promise.resolve(new Map())
+  #known: ReadonlyMap<string, KnownHost> | Promise<ReadonlyMap<string, KnownHost>> = new Map()
 
   constructor(context: Context, task: Task) {
     this.#context = context
     this.#task = task
   }
 
-  async find(host: string): Promise<KnownHost | undefined> {
+  /** At once where nothing has changed: this is asked of every request. */
+  find(host: string): KnownHost | undefined | Promise<KnownHost | undefined> {
     const { version } = this.#context.connections
     if (version !== this.#version) {
       this.#version = version
-      this.#known = this.#read()
-      // Not kept: the next question tries again.
-      this.#known.catch(() => {
-        this.#version = -1
-      })
+      this.#known = this.#readAs(version)
     }
-    return (await this.#known).get(host)
+    const known = this.#known
+    return known instanceof Promise ? known.then((hosts) => hosts.get(host)) : known.get(host)
+  }
+
+  async #readAs(version: number): Promise<ReadonlyMap<string, KnownHost>> {
+    try {
+      const known = await this.#read()
+      if (this.#version === version) this.#known = known
+      return known
+    } catch (error) {
+      // Not kept: the next question tries again.
+      this.#version = -1
+      throw error
+    }
   }
 
   async #read(): Promise<ReadonlyMap<string, KnownHost>> {

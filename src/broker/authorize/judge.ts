@@ -16,7 +16,7 @@ import { factsOf } from './facts.ts'
 import { bindingOf, hold } from './holding.ts'
 import type { KnownHost } from './hosts.ts'
 import type { InTime } from './in-time.ts'
-import { refuseMisplaced, textsOf } from './misplaced.ts'
+import { bytesOf, refuseMisplaced, textsOf } from './misplaced.ts'
 import { Opened } from './opened.ts'
 import { grantFor, refuseStrangers } from './ownership.ts'
 import { type PlacedOperation, placeOperations } from './places.ts'
@@ -91,10 +91,13 @@ export class Judge {
     const grant = grantFor(known, credentials)
     this.#grants.set(request.id, grant)
     if (request.upgrade !== undefined && !guard.classifyMessage) throw unread()
-    const facts = factsOf(request)
-    const limit = guard.inspect(facts)
-    if (limit !== null && request.body === undefined) return { kind: 'inspect', limit }
-    return this.#judgeOwn(request, facts, grant, inTime)
+    const head = factsOf(request, null)
+    const limit = guard.inspect(head)
+    // What would be streamed is judged without its body, whether that is there already or not.
+    if (limit === null) return this.#judgeOwn(request, head, grant, inTime)
+    const { body } = request
+    if (body === undefined || body.byteLength > limit) return { kind: 'inspect', limit }
+    return this.#judgeOwn(request, { ...head, body }, grant, inTime)
   }
 
   async #judgeOwn(
@@ -106,7 +109,7 @@ export class Judge {
     const { guard } = grant
     const connection = await this.#opened.connection(grant)
     const ask = this.#ask(grant, connection, inTime)
-    refuseMisplaced(textsOf(request, grant), grant, connection)
+    refuseMisplaced(textsOf(request, grant, facts.body), grant, connection)
     let classified = classifiedOf(this.#remembered.classify(guard, facts))
     // Once more as it will be sent: written anew, no escape hides anything.
     if (classified.forward.kind === 'body') {
@@ -125,18 +128,24 @@ export class Judge {
     const answer = await guard.answer?.(facts, classified, ask(false))
     if (typeof answer === 'string') return this.#answer(request, grant, ruled, answer)
     const asks = ruled.some(({ decision }) => decision === 'approve')
-    if (asks && classified.forward.kind === 'stream' && request.body === undefined) {
-      return { kind: 'inspect', limit: APPROVABLE_BODY }
+    if (asks && classified.forward.kind === 'stream' && facts.body === null) {
+      // A part of what is approved, so it is read after all.
+      const { body } = request
+      if (body === undefined) return { kind: 'inspect', limit: APPROVABLE_BODY }
+      refuseMisplaced([bytesOf(body)], grant, connection)
     }
-    const locate = () => this.#locate(grant, classified.operations, asks, ask)
-    const held = async () => ({ request, grant, classified, ruled, placed: await locate() })
-    const approval = asks
-      ? await hold(this.#context, this.#task, await held(), inTime.signal)
-      : null
+    const { operations } = classified
+    let approval: Approval | null = null
+    if (asks) {
+      const placed = await this.#locate(grant, operations, asks, ask)
+      const held = { request, grant, classified, ruled, placed }
+      approval = await hold(this.#context, this.#task, held, inTime.signal)
+    }
     // From here to the end of the call nothing else of this broker moves what is looked at.
     if (dependsOnLookups(classified)) await this.#takeTurn(request, grant, inTime)
     try {
-      const last = await held()
+      const placed = await this.#locate(grant, operations, asks, ask)
+      const last = { request, grant, classified, ruled, placed }
       return await this.#allow(request, last, connection, approval, inTime)
     } catch (error) {
       this.over(request.id)
@@ -158,7 +167,7 @@ export class Judge {
       request,
       grant,
       credential: this.#credential(grant, classified),
-      connection: () => this.#opened.connection(grant),
+      connection: async () => this.#opened.connection(grant),
       ask: (current, until) => this.#ask(grant, current, until),
       decide: (operations) => this.#decide(grant, operations),
       locate: (operations, ask) => this.#locate(grant, operations, false, ask),

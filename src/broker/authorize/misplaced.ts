@@ -7,13 +7,17 @@ import type { TaskGrant } from './task.ts'
 /** Bytes are looked through as they are: to decode a body only for this would cost more than the search. */
 type Text = string | Buffer
 
-/** Everything of a request but the one place where its credential belongs. */
-export function textsOf(request: JudgedRequest, { guard }: TaskGrant): readonly Text[] {
+/** Everything of a request but the one place where its credential belongs. `body`: what is read of it. */
+export function textsOf(
+  request: JudgedRequest,
+  { guard }: TaskGrant,
+  body: Uint8Array | null = request.body ?? null,
+): readonly Text[] {
   const texts: Text[] = [unescaped(request.path), unescaped(request.query ?? '')]
   for (const [name, value] of request.fields) {
     if (!guard.carriers.some(({ header }) => header === name)) texts.push(name, value)
   }
-  if (request.body) texts.push(bytesOf(request.body))
+  if (body) texts.push(bytesOf(body))
   return texts
 }
 
@@ -40,7 +44,8 @@ function mentions(texts: readonly Text[], secret: Secret): boolean {
   return value !== '' && texts.some((text) => text.includes(value))
 }
 
-function bytesOf(body: Uint8Array): Buffer {
+/** The same bytes. */
+export function bytesOf(body: Uint8Array): Buffer {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
 }
 

@@ -20,10 +20,13 @@ export class Opened {
     this.#context = context
   }
 
-  async connection({ connection: name }: TaskGrant): Promise<Connection> {
+  connection({ connection: name }: TaskGrant): Connection | Promise<Connection> {
     const { version } = this.#context.connections
     const known = this.#known.get(name)
-    if (known?.version === version) return known.connection
+    return known?.version === version ? known.connection : this.#open(name, version)
+  }
+
+  async #open(name: string, version: number): Promise<Connection> {
     const connection = await openConnection(this.#context, name)
     this.#known.set(name, { version, connection, upstreams: new Map() })
     return connection

@@ -1,4 +1,4 @@
-import type { EnvironmentSource, Operation, Resource } from '../../core/guard.ts'
+import type { Operation, Resource } from '../../core/guard.ts'
 import type { Location, Place } from '../../providers/guard.ts'
 import { Denied } from './denial.ts'
 
@@ -26,22 +26,30 @@ export async function placeOperations(
   locate: Locate,
 ): Promise<readonly PlacedOperation[]> {
   const placed: PlacedOperation[] = []
-  for (const operation of operations) placed.push(await placeOne(operation, place, locate))
+  for (const operation of operations) {
+    // What the request itself tells is refused before the provider is asked anything on its behalf.
+    checkTold(operation, place)
+    const isLookedUp = operation.environments.some(({ from }) => from === 'lookup')
+    const located = isLookedUp ? await lookUp(operation, place, locate) : NOWHERE
+    const targets = operation.resources.map((resource) => ({
+      resource,
+      location: located.get(keyOf(resource)) ?? null,
+    }))
+    placed.push({ operation, targets })
+  }
   return placed
 }
 
-async function placeOne(
-  operation: Operation,
-  place: Place,
-  locate: Locate,
-): Promise<PlacedOperation> {
-  const located = new Map<string, Location>()
+const NOWHERE: ReadonlyMap<string, Location> = new Map()
+
+function checkTold(operation: Operation, place: Place): void {
   if (operation.environments.length === 0) {
     throw refuse(operation, 'environment_unknown', 'it does not say which environment it touches')
   }
-  for (const source of lookupsLast(operation.environments)) {
+  for (const source of operation.environments) {
     switch (source.from) {
       case 'lease':
+      case 'lookup':
         break
       case 'argument':
         if (source.id !== place.environment) throw elsewhere(operation, `environment ${source.id}`)
@@ -53,17 +61,6 @@ async function placeOne(
           `without "${source.argument}" it touches every environment`,
           `give "${source.argument}": ${place.environment}`,
         )
-      case 'lookup': {
-        const location = await locate(source.resource)
-        if (!location) {
-          const { kind, id } = source.resource
-          throw refuse(operation, 'environment_unknown', `there is no ${kind} ${id} to be found`)
-        }
-        if (source.match === 'project') checkProject(operation, location, place)
-        else checkEnvironments(operation, source.resource, location, place)
-        located.set(keyOf(source.resource), location)
-        break
-      }
       case 'account':
         throw elsewhere(operation, 'the whole account or workspace')
       default:
@@ -71,18 +68,26 @@ async function placeOne(
         throw refuse(operation, 'environment_unknown', 'its environment is told in an unknown way')
     }
   }
-  const targets = operation.resources.map((resource) => ({
-    resource,
-    location: located.get(keyOf(resource)) ?? null,
-  }))
-  return { operation, targets }
 }
 
-/** What the request itself tells is refused before the provider is asked anything on its behalf. */
-function lookupsLast(sources: Operation['environments']): Operation['environments'] {
-  if (sources.length < 2) return sources
-  const isLookup = ({ from }: EnvironmentSource) => from === 'lookup'
-  return [...sources.filter((each) => !isLookup(each)), ...sources.filter(isLookup)]
+async function lookUp(
+  operation: Operation,
+  place: Place,
+  locate: Locate,
+): Promise<ReadonlyMap<string, Location>> {
+  const located = new Map<string, Location>()
+  for (const source of operation.environments) {
+    if (source.from !== 'lookup') continue
+    const location = await locate(source.resource)
+    if (!location) {
+      const { kind, id } = source.resource
+      throw refuse(operation, 'environment_unknown', `there is no ${kind} ${id} to be found`)
+    }
+    if (source.match === 'project') checkProject(operation, location, place)
+    else checkEnvironments(operation, source.resource, location, place)
+    located.set(keyOf(source.resource), location)
+  }
+  return located
 }
 
 const keyOf = ({ kind, id }: Resource) => `${kind} ${id}`

@@ -86,11 +86,11 @@ async function settle(api: Api, classified: Classified, question: Question): Pro
   return withStagedPatch(classified, patch)
 }
 
-async function answer(
+function answer(
   places: Places,
   { operations, forward }: Classified,
   question: Question,
-): Promise<string | null> {
+): Promise<string> | null {
   if (forward.kind !== 'body') return null
   if (!operations.some(({ name }) => name === 'projectToken')) return null
   const { project, environment } = targetFrom(question.target)
