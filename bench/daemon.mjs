@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:f
 import { request } from 'node:http'
 import { loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { daemonFlags } from '../src/client/daemon-flags.ts'
+import { DAEMON_FLAGS } from '../src/client/daemon-flags.ts'
 
 export const ROOT = join(import.meta.dirname, '..')
 export const BIN = join(ROOT, 'bin', 'run.js')
@@ -77,7 +77,7 @@ export async function startDaemon(bench, { home = join(bench.folder, 'home') } =
   mkdirSync(home, { recursive: true, mode: 0o700 })
   const began = performance.now()
   const more = process.env.BENCH_NODE_FLAGS?.split(' ') ?? [] // e.g. --cpu-prof
-  const flags = [...daemonFlags(process.versions.node), ...more]
+  const flags = [...DAEMON_FLAGS, ...more]
   const child = spawn(process.execPath, [...flags, join(ROOT, 'dist/daemon/main.js')], {
     env: environment(home),
     stdio: ['pipe', 'ignore', 'pipe'],

@@ -8,7 +8,7 @@ import { ensurePrivateFolder, type Home } from '../lib/home.ts'
 import { callerOf, type Environment } from './caller.ts'
 import { compileCacheFolder } from './compile-cache.ts'
 import { daemonEnvironment } from './daemon-environment.ts'
-import { daemonFlags } from './daemon-flags.ts'
+import { DAEMON_FLAGS } from './daemon-flags.ts'
 import { exchange, isAway, isCutOff } from './exchange.ts'
 import { monotonic } from './monotonic.ts'
 import { sealedLoader } from './sealed-loader.ts'
@@ -161,8 +161,7 @@ function spawnDaemon(
   try {
     fchmodSync(log, 0o600)
     const { spawn } = process.getBuiltinModule('node:child_process') // most callers never get here
-    const flags = daemonFlags(process.versions.node)
-    const program = [process.execPath, ...flags, join(distFolder, 'daemon', 'main.js')]
+    const program = [process.execPath, ...DAEMON_FLAGS, join(distFolder, 'daemon', 'main.js')]
     const loader = how === 'sealed' ? sealedLoader(home.state) : undefined
     const [command, ...args] = withoutCoreFiles(
       loader === undefined ? program : [loader, ...program],

@@ -7,7 +7,7 @@ import type { Lease } from '../core/lease.ts'
 import { certificatesIn, javaTrustStore, trustStoreBeside } from '../lib/java-trust-store.ts'
 import type { OwnPorts } from '../proxy/addresses.ts'
 import type { Listener } from '../proxy/listener.ts'
-import { beginYoung } from './memory.ts'
+import { beginYoung, keepCode } from './memory.ts'
 import { SpareAuthority } from './spare-authority.ts'
 import {
   assertSocketPath,
@@ -151,6 +151,7 @@ async function loadEngine(): Promise<Engine> {
   publicRoots()
   const engine = await import('../proxy/listener.ts')
   beginYoung()
+  keepCode()
   return engine
 }
 

@@ -15,6 +15,7 @@ import { runLaterState } from '../launch/isolate/run-later.ts'
 import { type WaysOut, waysOut } from '../launch/isolate/ways-out.ts'
 import { type Ahead, openAhead } from './ahead.ts'
 import { DOOR } from './ahead-folder.ts'
+import { resumeOptimizing, stopOptimizing } from './compilers.ts'
 import { factsOn, standIn } from './ground.ts'
 import { describePlan } from './plan-lines.ts'
 import { Standing, type StandingTerms } from './standing.ts'
@@ -62,6 +63,7 @@ export class InsideWalls implements Walls {
   }
 
   look(environment: Readonly<Record<string, string>>): void {
+    stopOptimizing()
     try {
       if (this.#ahead?.holds()) return
       // Something is not as it was for the last task: once more, by the plan that was made now.
@@ -136,7 +138,11 @@ export class InsideWalls implements Walls {
     if (this.#standing === undefined) throw new TypeError('nothing is raised yet')
     const env = { ...command.env, BROKER_SOCKET: this.#socket }
     const order = { ...command, env, relays: this.#relays }
-    return this.#standing.run(order, onLost, this.#variables)
+    try {
+      return await this.#standing.run(order, onLost, this.#variables)
+    } finally {
+      resumeOptimizing()
+    }
   }
 
   over(): void {
