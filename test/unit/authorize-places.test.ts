@@ -154,6 +154,14 @@ describe('what lies elsewhere, or nobody knows where', () => {
     expect((await denial([fine, fine, bad], never)).code).toBe('environment_mismatch')
   })
 
+  it('is refused for what the request tells before anything is looked up, in whatever order', async () => {
+    const told: EnvironmentSource = { from: 'argument', id: 'prd' }
+    const mixed = [operation(lookup('environment'), told), operation(told, lookup('environment'))]
+    for (const one of mixed) {
+      expect((await denial([one], never)).detail).toContain('environment prd')
+    }
+  })
+
   it('is refused for a project where the lease has none', async () => {
     const place = { environment: 'stg', project: null as unknown as string }
     expect((await denial([operation(lookup('project'))], at(), place)).code).toBe(
