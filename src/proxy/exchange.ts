@@ -50,7 +50,8 @@ export type Carry = (
 
 /**
  * One request from its head to its end. The order is the protection: the head is made canonical,
- * then judged, then its body read or tied to it, and only then is a connection upstream touched.
+ * then judged, with its body where that has come along; then its body is read or tied to it, and only
+ * then is a connection upstream touched.
  */
 export async function exchange(engine: Engine, arrival: Arrival): Promise<void> {
   const { request, response, abort } = arrival

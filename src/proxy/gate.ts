@@ -145,7 +145,7 @@ export interface JudgedRequest {
   /** Bytes to come as the client declared them: a number, `chunked`, or 0 for none. */
   readonly length: number | 'chunked'
   readonly upgrade: 'websocket' | undefined
-  /** As far as it is there, whole. Frozen by convention: to change it, answer with `Allow.body`. */
+  /** The whole of it, if it is there yet. Frozen by convention: to change it, answer with `Allow.body`. */
   readonly body?: Uint8Array
 }
 
