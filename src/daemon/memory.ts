@@ -41,9 +41,10 @@ export function beginYoung(): void {
  * lets go of what it knows about kinds of objects of which there is none at that moment: requests, connections.
  * The code that it had compiled for them goes along, and who asks next waits for all of that to be made
  * again: in a daemon that is nearly always between two requests. With this it collects as much and keeps that;
- * the memory it saves besides is not worth it (decision 0033). As late as `beginYoung`, and for its reason. May be
- * repeated.
+ * the memory it saves besides is not worth it (decision 0033). As late as `beginYoung`, and for its reason. V8 of
+ * Node 26 has no such switch, and would complain in the log. May be repeated.
  */
 export function keepCode(): void {
+  if (Number(process.versions.node.split('.')[0]) >= 26) return
   setFlagsFromString('--no-memory-reducer-favors-memory')
 }

@@ -48,7 +48,7 @@ export async function decide(
       if (first.body !== undefined && !came) throw unclear()
       return { request, allow: checked(request, first) }
     }
-    // Before a byte is read: a declared length over the limit needs no waiting.
+    // A declared length over the limit needs no waiting.
     if (typeof request.length === 'number' && request.length > first.limit) {
       throw new Refused('request_too_large', 'the body is over the limit')
     }

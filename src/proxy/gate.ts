@@ -17,8 +17,9 @@ export interface Gate {
   route(target: Target): Promise<Route>
   /**
    * Asked once for each request, with `body` where that came along with the head, or else a second
-   * time, with `body`, after `inspect`. When the promise resolves with `allow`, the decision's audit entry is durable: the request leaves right after.
-   * `signal` fires when the client has gone or the lease has ended; the answer is then not used.
+   * time, with `body`, after `inspect`. When the promise resolves with `allow`, the decision's audit
+   * entry is durable: the request leaves right after. `signal` fires when the client has gone or the
+   * lease has ended; the answer is then not used.
    */
   judge(request: JudgedRequest, signal: AbortSignal): Promise<Verdict>
   /**
