@@ -1,5 +1,5 @@
-import { crc32 } from 'node:zlib'
 import type { Classified, RequestFacts, Verdict } from '../../core/guard.ts'
+import { SecondTime } from '../../lib/second-time.ts'
 import type { Guard } from '../../providers/guard.ts'
 
 /** Requests. */
@@ -29,8 +29,8 @@ interface Reading {
 export class Remembered {
   readonly #kept: Reading[] = []
   #size = 0
-  /** Checksums of the last requests that were not kept. Two that share one cost a place and no more. */
-  readonly #once: number[] = []
+  /** Two that are taken for one cost a place and no more. */
+  readonly #once = new SecondTime(KEPT)
 
   /** `guard.classify`, or what it said of the very same request before. Nobody can change it. */
   classify(guard: Guard, facts: RequestFacts): Verdict {
@@ -44,10 +44,7 @@ export class Remembered {
   }
 
   #comesAgain({ body, ...head }: RequestFacts): boolean {
-    const sum = crc32(body ?? '', crc32(JSON.stringify(head)))
-    if (this.#once.includes(sum)) return true
-    if (this.#once.push(sum) > KEPT) this.#once.shift()
-    return false
+    return this.#once.has(JSON.stringify(head), body)
   }
 
   #keep(guard: Guard, facts: RequestFacts, classified: Classified): void {

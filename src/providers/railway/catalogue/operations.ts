@@ -40,16 +40,21 @@ const lines = {
   mutation: withNewer(operations.mutation, NEWER.operations.mutation),
   subscription: withNewer(operations.subscription, NEWER.operations.subscription),
 }
-const known = new Map<string, OperationFacts>()
+const known = {
+  query: new Map<string, OperationFacts>(),
+  mutation: new Map<string, OperationFacts>(),
+  subscription: new Map<string, OperationFacts>(),
+}
 
 /** Facts about a root field; undefined: unknown, so `admin`. */
 export function operationFacts(kind: OperationKind, name: string): OperationFacts | undefined {
+  const found = known[kind].get(name)
+  if (found) return found
   const line = lines[kind].get(name)
   if (line === undefined) return undefined
-  const key = `${kind} ${name}`
-  const found = known.get(key) ?? readFacts(line)
-  known.set(key, found)
-  return found
+  const facts = readFacts(line)
+  known[kind].set(name, facts)
+  return facts
 }
 
 /** Every root field of one kind. */

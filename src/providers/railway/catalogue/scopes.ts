@@ -44,15 +44,15 @@ export function scopeOf(type: string): Scope {
  * Edges that lead into other environments although both ends look alike. Everything else follows from
  * the scopes: from a project into environments, from anything up to a project or an account.
  */
-const OUTWARD: ReadonlySet<string> = new Set([
-  'Environment.sourceEnvironment',
+const OUTWARD: ReadonlyMap<string, readonly string[]> = new Map([
+  ['Environment', ['sourceEnvironment']],
   // The token that is really used, which need not be the lease's.
-  'ProjectToken.environment',
-  'EgressMigrationResult.environments',
+  ['ProjectToken', ['environment']],
+  ['EgressMigrationResult', ['environments']],
 ])
 
 export function leadsOut(type: string, field: string): boolean {
-  return OUTWARD.has(`${type}.${field}`)
+  return OUTWARD.get(type)?.includes(field) ?? false
 }
 
 /**

@@ -62,11 +62,13 @@ function remembered<T>(
   type: string,
   read: (word: string) => readonly [string, T],
 ): ReadonlyMap<string, T> | undefined {
+  const found = known.get(type)
+  if (found) return found
   const line = lines.get(type)
   if (line === undefined) return undefined
-  const found = known.get(type) ?? new Map(line.split(' ').filter(Boolean).map(read))
-  known.set(type, found)
-  return found
+  const fields = new Map(line.split(' ').filter(Boolean).map(read))
+  known.set(type, fields)
+  return fields
 }
 
 function readField(word: string): readonly [string, FieldShape] {

@@ -35,13 +35,13 @@ const HARMLESS_EXTENSIONS: ReadonlySet<string> = new Set(['clientLibrary'])
  */
 export function judgeGraphql(value: Json, subscriptions: boolean): JudgedRequest {
   const { query, operationName, variables: provided } = readParameters(value)
-  const { document, text } = prepare(query, operationName)
+  const { document, text, below } = prepare(query, operationName)
   const { operation } = document
   if (operation.operation === 'subscription' && !subscriptions) {
     throw malformed('a subscription needs a websocket')
   }
   const variables = readVariables(operation, provided)
-  const judged = judgeOperations(document, variables)
+  const judged = judgeOperations(document, variables, below)
   const parameters = {
     query: text,
     ...(operation.name ? { operationName: operation.name.value } : {}),

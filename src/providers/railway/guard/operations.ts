@@ -9,8 +9,8 @@ import { locate } from './environment.ts'
 import { LIMITS } from './limits.ts'
 import { judgePayload } from './payload.ts'
 import { follow } from './reach.ts'
-import { judgeBelowRoot } from './root-selections.ts'
-import { eachField, type Judging, type KnownField } from './selections.ts'
+import { type Below, judgeBelowRoot, type RootJudging } from './root-selections.ts'
+import { eachField, type KnownField } from './selections.ts'
 import { operationKey, resourceKey, settle, sourceKey } from './settle.ts'
 import { stagedNeed } from './staged-need.ts'
 import type { Variables } from './values.ts'
@@ -20,12 +20,19 @@ export interface Judged {
   readonly needs: readonly Need[]
 }
 
-/** Judges every root field of the chosen operation, and everything below each of them. */
-export function judgeOperations(document: ChosenDocument, variables: Variables): Judged {
+/**
+ * Judges every root field of the chosen operation, and everything below each of them. `below`: what is known
+ * of this very document's selections, and what becomes known.
+ */
+export function judgeOperations(
+  document: ChosenDocument,
+  variables: Variables,
+  below: Below | null,
+): Judged {
   const { operation, fragments } = document
   const kind: OperationKind = operation.operation
   if ((operation.directives ?? []).length > 0) throw malformed('the operation has a directive')
-  const judging: Judging = { fragments, variables, seen: { count: 0 } }
+  const judging: RootJudging = { fragments, variables, seen: { count: 0 }, below }
   const operations: Operation[] = []
   const needs: Need[] = []
   let roots = 0
@@ -41,7 +48,11 @@ export function judgeOperations(document: ChosenDocument, variables: Variables):
   return { operations: settle(operations, operationKey), needs }
 }
 
-function judgeRoot(field: KnownField, kind: OperationKind, judging: Judging): readonly Operation[] {
+function judgeRoot(
+  field: KnownField,
+  kind: OperationKind,
+  judging: RootJudging,
+): readonly Operation[] {
   const name = field.node.name.value
   if (META_FIELDS.includes(name)) {
     judgeMeta(field, judging)
@@ -66,7 +77,7 @@ function judgeRoot(field: KnownField, kind: OperationKind, judging: Judging): re
 }
 
 /** The schema describes itself; its own types are in the shapes like any others. */
-function judgeMeta(field: KnownField, judging: Judging): void {
+function judgeMeta(field: KnownField, judging: RootJudging): void {
   const { type } = field.shape
   const reach = { type: type ?? '', scope: 'part' as const, atRoot: false, namesOnly: false }
   judgeBelowRoot(field, type === null ? null : reach, judging, () => {})

@@ -11,11 +11,13 @@ interface Lasting {
   readonly selections: number
 }
 
-/**
- * By the node itself, which lives as long as its document is remembered (`prepare`): one document
- * is of one kind, so the same root field always leads to the same place.
- */
-const lasting = new WeakMap<FieldNode, Lasting>()
+/** By the node itself: one document is of one kind, so the same root field always leads to the same place. */
+export type Below = Map<FieldNode, Lasting>
+
+export interface RootJudging extends Judging {
+  /** Null where the document is not kept: nothing is known of it, and nothing need be. */
+  readonly below: Below | null
+}
 
 /**
  * `judgeBelow` for a root field. Most selections hold no variable: whatever is judged of them then
@@ -24,16 +26,20 @@ const lasting = new WeakMap<FieldNode, Lasting>()
 export function judgeBelowRoot(
   field: KnownField,
   reach: Reach | null,
-  judging: Judging,
+  judging: RootJudging,
   secret: (name: string) => void,
 ): void {
-  const { seen, variables } = judging
-  const known = lasting.get(field.node)
+  const { seen, variables, below } = judging
+  const known = below?.get(field.node)
   // In a fragment that is spread twice the same field may stand at two depths.
   if (known?.depth === field.depth) {
     seen.count += known.selections
     if (seen.count > LIMITS.selections) throw tooLarge('the document unfolds too far')
     known.secrets.forEach(secret)
+    return
+  }
+  if (!below) {
+    judgeBelow(field, reach, judging, secret)
     return
   }
   const before = { selections: seen.count, lookedUp: variables.lookedUp.count }
@@ -42,5 +48,5 @@ export function judgeBelowRoot(
   secrets.forEach(secret)
   if (variables.lookedUp.count > before.lookedUp) return
   const selections = seen.count - before.selections
-  lasting.set(field.node, { depth: field.depth, secrets: [...new Set(secrets)], selections })
+  below.set(field.node, { depth: field.depth, secrets: [...new Set(secrets)], selections })
 }

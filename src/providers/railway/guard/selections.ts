@@ -39,12 +39,16 @@ export function eachField(
   depth = 0,
 ): void {
   if (depth > LIMITS.depth) throw tooLarge('the GraphQL document is nested too deeply')
+  const fields = fieldsOf(type)
   for (const selection of set.selections) {
     judging.seen.count += 1
     if (judging.seen.count > LIMITS.selections) throw tooLarge('the document unfolds too far')
     checkDirectives(selection.directives, judging.variables)
     if (selection.kind === Kind.FIELD) {
-      visit(knownField(selection, type, judging.variables, depth), type)
+      const shape =
+        selection.name.value === '__typename' ? TYPENAME : fields?.get(selection.name.value)
+      if (!shape) throw unknownField(type, selection)
+      visit(knownField(selection, shape, judging.variables, depth), type)
       continue
     }
     const fragment =
@@ -99,14 +103,16 @@ function leaving(type: string, name: string): string {
 
 function knownField(
   node: FieldNode,
-  type: string,
+  shape: FieldShape,
   variables: Variables,
   depth: number,
 ): KnownField {
-  const name = node.name.value
-  const shape = name === '__typename' ? TYPENAME : fieldsOf(type)?.get(name)
-  if (!shape) throw unknown(`field ${quote(`${type}.${name}`)}`, name)
-  return { node, shape, args: readArguments(name, node.arguments, shape.args, variables), depth }
+  const args = readArguments(node.name.value, node.arguments, shape.args, variables)
+  return { node, shape, args, depth }
+}
+
+function unknownField(type: string, { name }: FieldNode): Refused {
+  return unknown(`field ${quote(`${type}.${name.value}`)}`, name.value)
 }
 
 /** The type in force inside a fragment; a fragment on a type that cannot occur there is refused. */
