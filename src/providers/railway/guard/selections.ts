@@ -45,8 +45,8 @@ export function eachField(
     if (judging.seen.count > LIMITS.selections) throw tooLarge('the document unfolds too far')
     checkDirectives(selection.directives, judging.variables)
     if (selection.kind === Kind.FIELD) {
-      const shape =
-        selection.name.value === '__typename' ? TYPENAME : fields?.get(selection.name.value)
+      const name = selection.name.value
+      const shape = name === '__typename' ? TYPENAME : fields?.get(name)
       if (!shape) throw unknownField(type, selection)
       visit(knownField(selection, shape, judging.variables, depth), type)
       continue
