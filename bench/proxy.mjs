@@ -151,23 +151,19 @@ function reportBounds(bare, broker, peers) {
     '≤ 0.8 ms',
   )
   bound('added p99', latency(broker, 0.99) - latency(bare, 0.99), ' ms', (ms) => ms <= 3, '≤ 3 ms')
-  // Of each round, whose runs saw nearly the same machine.
-  const over = (other, of) => median(broker.rounds.map((own, n) => of(own) / of(other.rounds[n])))
   const loads = {
     'at its most': ({ few, many }) => Math.max(few, many),
+    [`${FEW} connections`]: ({ few }) => few,
     [`${MANY} connections`]: ({ many }) => many,
   }
   for (const [load, of] of Object.entries(loads)) {
-    bound(`throughput over bare, ${load}`, over(bare, of), ' ×', (x) => x >= 0.6, '≥ 0.6 ×')
+    // Of each round, whose runs saw nearly the same machine.
+    const over = (other) => median(broker.rounds.map((own, at) => of(own) / of(other.rounds[at])))
+    bound(`throughput over bare, ${load}`, over(bare), ' ×', (x) => x >= 0.6, '≥ 0.6 ×')
     for (const peer of peers) {
       const least = peer.name.startsWith('mitmproxy') ? 3 : 1
-      bound(`… over ${peer.name}`, over(peer, of), ' ×', (x) => x >= least, `≥ ${least} ×`)
+      bound(`… over ${peer.name}`, over(peer), ' ×', (x) => x >= least, `≥ ${least} ×`)
     }
-  }
-  // Where so few wait for an answer each, that is latency again: what they get, and no bound of its own.
-  for (const other of [bare, ...peers]) {
-    const what = `${FEW} connections, over ${other.name}`
-    rows.push([what, `${over(other, ({ few }) => few).toFixed(2)} ×`, '–', ''])
   }
   for (const [what, bodies] of [
     [`judging ${BODY.length} bytes`, [BODY]],
